@@ -1,30 +1,99 @@
-//! A WebSocket (RFC 6455) client and server for tokio.
+//! A WebSocket (RFC 6455) client and server for tokio: whole messages in and out, with limits and
+//! deadlines on everything that a peer can do.
 //!
-//! * [`connect`] and [`Client`] open a WebSocket. [`server::Server`], [`server::accept`] and
-//!   [`server::Handshake`] accept one.
-//! * [`WebSocket`] is a stream and a sink of messages over any [`Transport`]. It gathers messages
-//!   into few writes, answers Pings and Closes automatically, and completes the closing handshake.
-//! * [`broadcast`] sends one message to many WebSockets.
-//! * [`Client::reconnecting`] opens a connection again when it breaks. [`client`] has proxies, TLS,
-//!   HTTP versions, redirects and cookies.
-//! * [`Config`] has the settings of an open connection, [`HandshakeLimits`] the limits of the
-//!   opening handshake; [`server::ServerConfig`] wraps both for a server. Every limit has a
-//!   default, and the error names the limit.
-//! * [`proto`] is the protocol without I/O, for other runtimes.
+//! A server, which echoes:
 //!
-//! The library needs a tokio runtime with I/O and time enabled, and panics outside of one.
+//! ```no_run
+//! use fullduplex::{Error, server::Server};
 //!
-//! ```
-//! # async fn example() -> Result<(), fullduplex::Error> {
-//! let (mut websocket, _response) = fullduplex::connect("ws://127.0.0.1:9001/echo").await?;
-//! websocket.send("hello").await?;
-//! while let Some(message) = websocket.next().await {
-//!     println!("{:?}", message?);
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let server = Server::bind("127.0.0.1:9001").await?;
+//!     server
+//!         .serve(|mut websocket| async move {
+//!             while let Some(message) = websocket.next().await {
+//!                 websocket.send(message?).await?;
+//!             }
+//!             Ok::<_, Error>(())
+//!         })
+//!         .await
 //! }
-//! println!("{}", websocket.close_info().expect("it has ended"));
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! A client:
+//!
+//! ```no_run
+//! use fullduplex::{CloseCode, Error};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let (mut websocket, _response) = fullduplex::connect("ws://127.0.0.1:9001/").await?;
+//!     websocket.send("hello").await?;
+//!     if let Some(message) = websocket.next().await {
+//!         println!("{:?}", message?);
+//!     }
+//!     println!("{}", websocket.close(CloseCode::NORMAL, "").await?);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where to begin
+//!
+//! | you want to | begin with |
+//! |---|---|
+//! | connect to a server | [`connect`]; [`Client`] for header fields, TLS and proxies |
+//! | stay connected | [`Client::reconnecting`] |
+//! | run a server | [`Server`] |
+//! | add WebSockets to a server | [`WebSocketLayer`]; the crate `fullduplex-axum` for axum |
+//! | accept on a socket of yours | [`accept`]; [`Handshake`] to look at the request first |
+//! | receive and send in one task | [`WebSocket`] |
+//! | receive in one task and send in others | [`WebSocket::split`] |
+//! | only send | [`WebSocket::send_only`] |
+//! | send a message to many | [`Group`]; [`Topics`] by name |
+//! | send or receive long messages | [`WebSocket::writer`] and [`WebSocket::next_reader`] |
+//! | carry another protocol | [`WebSocket::into_byte_stream`] |
+//! | test without a network | [`pair`]; [`memory`] for a server with its limits |
+//! | change limits and timeouts | [`Config`], [`ServerConfig`] and [`HandshakeLimits`] |
+//! | use another runtime, or none | [`proto`], the protocol without I/O |
+//!
+//! # About WebSocket
+//!
+//! WebSocket connects a client, often a web page, to a server for as long as both want, and either
+//! side may send at any time. It begins as HTTP and so passes where HTTP does: ports, TLS, proxies,
+//! cookies and paths are the same.
+//!
+//! * **Opening handshake** (RFC 6455 §4). The client sends a GET with `Upgrade: websocket`. A
+//!   server that agrees answers 101, and the TCP connection is a WebSocket from then on; any other
+//!   answer is ordinary HTTP. A subprotocol and compression (RFC 7692) are negotiated with it.
+//! * **Messages** (§5.6) are [text or binary](Message), whole and in order, unlike the bytes of
+//!   TCP.
+//! * **Control frames** (§5.5) may come between the parts of a message. A Ping asks for a Pong,
+//!   which shows that the peer is alive. The library sends and answers them.
+//! * **Closing** (§7). Each side sends a Close with a [code](CloseCode) and a reason, and sends
+//!   nothing after it. When both have, the connection ended cleanly; else messages may be missing.
+//!   [`CloseInfo`] says which.
+//! * **HTTP/2 and HTTP/3** (RFC 8441, RFC 9220). Many WebSockets share a connection, each on a
+//!   stream of its own, opened by a CONNECT in place of the GET. After that, nothing differs.
+//!
+//! Browsers send the [`Origin`](server::policy::OriginPolicy) of the page that connects, and
+//! cookies even from pages of others: a server must check it, and [`Server`] does.
+//!
+//! # Cancel safety and runtime
+//!
+//! Every future may be dropped, as `select!` and timeouts do. The documentation of each says what
+//! then holds: [`WebSocket::next`] loses no message, and [`WebSocket::send`] has sent the whole
+//! message or nothing.
+//!
+//! A tokio runtime with I/O and time enabled is needed, of either flavor; what needs it panics
+//! outside of one. A WebSocket has no task of its own while it is open and its owner reads. Dropped
+//! WebSockets are closed in the background.
+//!
+//! # Stability
+//!
+//! Versions follow semantic versioning: up to 1.0, the second number changes if the API does.
+//! Structs and enums that may grow are `#[non_exhaustive]`. Of other crates, the API has types of
+//! `bytes`, `http`, `tokio`, `futures-core` and `futures-sink`, and with their features of
+//! `rustls`, `tokio-rustls`, `http-body`, `tower` and `serde`. Rust 1.88 or later is needed.
 //!
 //! # Features
 //!
@@ -50,6 +119,10 @@
 //! | `self-signed` | [`SelfSigned`] certificates for tests; needs `tls` or `aws-lc-rs` |
 //! | `full` | all of these but `aws-lc-rs` and `libdeflate` |
 //!
+//! [`Group`]: broadcast::Group
+//! [`Topics`]: broadcast::Topics
+//! [`memory`]: server::listen::memory
+//! [`ServerConfig`]: server::ServerConfig
 //! [`Server`]: server::Server
 //! [`accept`]: server::accept
 //! [`Handshake`]: server::Handshake

@@ -1,4 +1,27 @@
-//! Clients: connecting to a server, the opening handshake, redirections, reconnecting.
+//! WebSocket clients: connecting to a server, the opening handshake, and reconnecting.
+//!
+//! * [`connect`] opens a WebSocket with the default settings.
+//! * [`Client`] has settings, made by a [`ClientBuilder`]: header fields and authentication, TLS
+//!   ([`ClientTls`]), proxies ([`Proxies`]), cookies ([`CookieJar`]), redirections, and the HTTP
+//!   version ([`HttpVersion`]). One client opens any number of WebSockets; those on HTTP/2 and
+//!   HTTP/3 share connections.
+//! * [`Client::reconnecting`] opens a connection again when it breaks, and queues messages
+//!   meanwhile.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), fullduplex::Error> {
+//! use fullduplex::Client;
+//!
+//! let client = Client::builder().bearer_auth("a token").max_message_size(16 << 20).build()?;
+//! let (mut websocket, response) = client.connect("wss://example.com/feed").await?;
+//! println!("{:?}", response.headers());
+//! websocket.send("subscribe").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By default, the proxies are those of the environment (`HTTPS_PROXY` and others), the certificate
+//! authorities those of the system, and no redirection is followed.
 //!
 //! ```text
 //! URL ─▶ proxy? ─▶ addresses ─▶ socket ─▶ TLS to the proxy? ─▶ tunnel? ─▶ TLS? ─▶ handshake

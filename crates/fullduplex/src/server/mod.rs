@@ -1,18 +1,47 @@
-//! WebSocket servers.
+//! WebSocket servers: listening, the opening handshake, policies, and the shutdown.
 //!
-//! * [`Server`] listens, serves WebSockets and ordinary HTTP (requests that do not ask for a
-//!   WebSocket) on the same port, over HTTP/1.1, HTTP/2 and HTTP/3, and shuts down gracefully
-//!   ([`ServerHandle::drain`]). [`Workers`] runs one on several threads.
+//! * [`Server`] listens, and serves WebSockets and ordinary HTTP (requests that do not ask for a
+//!   WebSocket) on the same port, over HTTP/1.1, HTTP/2 and HTTP/3. [`Workers`] runs one on several
+//!   threads.
 //! * [`accept`] opens a WebSocket on any transport, with the default settings.
 //! * [`Handshake`] opens one step by step: read the request, then accept it, reject it, or answer
 //!   ordinary HTTP.
 //! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, and `WebSocketLayer`
 //!   (feature `tower`) in front of any tower service. The crate `fullduplex-axum` has an extractor
 //!   for axum.
-//! * [`ServerHandle::new`] makes a handle for WebSockets opened in one of these ways without a
-//!   `Server`, to close them when the program ends.
+//! * [`ServerHandle`] counts what is open, and [drains](ServerHandle::drain) it: each WebSocket is
+//!   closed with 1001, within a deadline. [`ServerHandle::new`] makes one for WebSockets that were
+//!   opened without a `Server`.
 //!
-//! What they are configured with, and what they report, is in the modules below.
+//! ```no_run
+//! # async fn example() -> Result<(), fullduplex::Error> {
+//! use fullduplex::server::{Handshake, Server};
+//! use http::{Response, StatusCode};
+//!
+//! let server = Server::bind("127.0.0.1:9001").await?.subprotocols(["chat"]);
+//! server
+//!     .serve_handshakes(|handshake: Handshake| async move {
+//!         if handshake.request().uri().path() == "/chat" {
+//!             return handshake.accept().await?.send("welcome").await;
+//!         }
+//!         let mut response = Response::new("no such room");
+//!         *response.status_mut() = StatusCode::NOT_FOUND;
+//!         handshake.respond(response).await
+//!     })
+//!     .await
+//! # }
+//! ```
+//!
+//! What they are configured with, and what they report:
+//!
+//! | module | |
+//! |---|---|
+//! | [`policy`] | which hosts, pages and proxies are trusted, and who the client is |
+//! | [`limits`] | how many connections, streams and handshakes there may be |
+//! | [`listen`] | TCP, Unix sockets, sockets from systemd, and listeners in memory for tests |
+//! | `tls` | certificates, also of clients (feature `tls` or `aws-lc-rs`) |
+//! | [`stats`] | what has happened since the start |
+//! | `integrate` | hyper and tower (features of these names) |
 
 mod config;
 mod connection;
@@ -105,6 +134,16 @@ pub async fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 ///
 /// # Cancel safety
 /// Dropping the future before it is ready drops the transport.
+///
+/// ```
+/// use fullduplex::server::{ServerConfig, accept_with};
+/// use tokio::net::TcpStream;
+///
+/// async fn handle(tcp: TcpStream) -> Result<(), fullduplex::Error> {
+///     let mut websocket = accept_with(tcp, ServerConfig::default().subprotocols(["chat"])).await?;
+///     websocket.send("hello").await
+/// }
+/// ```
 #[doc(alias = "accept_async_with_config")]
 pub async fn accept_with<S: Transport>(
     stream: S,
