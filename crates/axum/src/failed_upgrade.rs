@@ -4,6 +4,17 @@ use fullduplex::Error;
 
 /// A callback for a connection that fails after the response that opens the WebSocket; any
 /// `FnOnce(Error)`.
+///
+/// ```
+/// use axum::response::Response;
+/// use fullduplex_axum::WebSocketUpgrade;
+///
+/// async fn socket(upgrade: WebSocketUpgrade) -> Response {
+///     upgrade
+///         .on_failed_upgrade(|error| eprintln!("never opened: {error}"))
+///         .on_upgrade(|websocket| async move { drop(websocket) })
+/// }
+/// ```
 pub trait OnFailedUpgrade: Send + 'static {
     /// Handles the error.
     fn call(self, error: Error);

@@ -10,6 +10,22 @@ use fullduplex::server::integrate::Rejection;
 ///
 /// As a response it has the status that the rule asks for (400, 405, 426 with
 /// `Sec-WebSocket-Version`, …) and a line that names the rule.
+///
+/// ```
+/// use axum::response::{IntoResponse, Response};
+/// use fullduplex_axum::{WebSocketUpgrade, WebSocketUpgradeRejection};
+///
+/// /// A page for browsers, at the same path.
+/// async fn page_or_socket(
+///     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+/// ) -> Response {
+///     match upgrade {
+///         Ok(upgrade) => upgrade.on_upgrade(|websocket| async move { drop(websocket) }),
+///         Err(rejection) if rejection.is_websocket() => rejection.into_response(),
+///         Err(_) => "a page".into_response(),
+///     }
+/// }
+/// ```
 pub struct WebSocketUpgradeRejection(Rejection);
 
 impl WebSocketUpgradeRejection {

@@ -12,6 +12,26 @@ use crate::receive::{DataChunk, Event, MessageKind, Receiver};
 ///
 /// Its buffer grows with the bytes received, to at most twice their number, and never to a length
 /// that was only announced, unless [`PayloadAllocator::large_buffer`] returns more capacity.
+///
+/// ```
+/// use fullduplex_proto::{Assembler, Event, Limits, Receiver, Role};
+///
+/// let mut receiver = Receiver::new(Role::Client, Limits::default());
+/// let mut assembler = Assembler::default();
+/// // A message in two fragments (RFC 6455 §5.7).
+/// let mut input: &mut [u8] = &mut b"\x01\x03Hel\x80\x02lo".to_vec()[..];
+/// let mut message = None;
+/// while !input.is_empty() {
+///     let received = receiver.receive(input)?;
+///     let consumed = received.consumed;
+///     if let Some(Event::Data(chunk)) = received.event {
+///         message = assembler.push(&chunk);
+///     }
+///     input = &mut input[consumed..];
+/// }
+/// assert_eq!(message.unwrap(), "Hello");
+/// # Ok::<(), fullduplex_proto::ProtocolError>(())
+/// ```
 #[derive(Debug)]
 pub struct Assembler {
     buffer: Vec<u8>,

@@ -12,6 +12,15 @@ pub const MAX_REASON_LEN: usize = 123;
 /// The code and reason of a Close frame.
 ///
 /// It is complete: a Close has no other parts (§5.5.1).
+///
+/// ```
+/// use fullduplex_proto::{CloseCode, CloseFrame};
+///
+/// let frame = CloseFrame::new(CloseCode::new(4000), "the room is closed").unwrap();
+/// assert_eq!(frame.code, 4000);
+/// // At most 123 bytes.
+/// assert!(CloseFrame::new(CloseCode::NORMAL, &"x".repeat(124)).is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CloseFrame {

@@ -27,6 +27,7 @@ use crate::timers::KeepaliveConfig;
 /// assert_eq!(config.limits.max_message_size, Some(65_536));
 /// assert_eq!(config.keepalive_interval(None).keepalive.interval, None);
 /// ```
+#[doc(alias = "WebSocketConfig")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -109,6 +110,8 @@ impl Config {
 
     /// Sets [`Limits::max_message_size`](Limits#structfield.max_message_size), in bytes; `None` for
     /// no limit. Default: 1 MiB.
+    #[doc(alias = "max_payload")]
+    #[doc(alias = "maxPayload")]
     #[must_use]
     pub fn max_message_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.limits.max_message_size = bytes.into();
@@ -117,6 +120,9 @@ impl Config {
 
     /// Sets [`KeepaliveConfig::interval`](KeepaliveConfig#structfield.interval), the longest
     /// silence before a Ping; `None` for no Pings. Default: 20 s.
+    #[doc(alias = "ping_interval")]
+    #[doc(alias = "pingInterval")]
+    #[doc(alias = "heartbeat")]
     #[must_use]
     pub fn keepalive_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.keepalive.interval = interval.into();
@@ -125,6 +131,8 @@ impl Config {
 
     /// Sets [`KeepaliveConfig::timeout`](KeepaliveConfig#structfield.timeout), the time for an
     /// answer to that Ping. Default: 20 s.
+    #[doc(alias = "ping_timeout")]
+    #[doc(alias = "pingTimeout")]
     #[must_use]
     pub const fn keepalive_timeout(mut self, timeout: Duration) -> Self {
         self.keepalive.timeout = timeout;

@@ -4,6 +4,13 @@ use core::fmt;
 use core::time::Duration;
 
 /// The error of a setting whose value is out of range.
+///
+/// ```
+/// use fullduplex_proto::Config;
+///
+/// let error = Config::default().close_timeout(core::time::Duration::ZERO).validate().unwrap_err();
+/// assert!(error.to_string().contains("close_timeout"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: &'static str,

@@ -25,6 +25,9 @@ pub struct Limits {
     /// A longer message fails the connection with 1009 at the frame header that announces it. A
     /// compressed one does as soon as more than the limit was inflated, or twice the limit plus 64
     /// KiB was received.
+    #[doc(alias = "max_payload")]
+    #[doc(alias = "maxPayload")]
+    #[doc(alias = "max_message_len")]
     pub max_message_size: Option<u64>,
     /// Maximum number of fragments of a message, plus one for each 32 payload bytes received of it.
     /// More fail the connection with 1008. Default: 4,096.

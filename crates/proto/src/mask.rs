@@ -11,6 +11,25 @@ const LANE: usize = 32;
 /// The core has no source of entropy, so the caller supplies one. RFC 6455 §5.3 and §10.3
 /// require a fresh key for every frame that a page or proxy can't predict: use a
 /// cryptographically secure generator. It is called once per frame.
+///
+/// ```
+/// use fullduplex_proto::mask::MaskSource;
+///
+/// /// Keys of the generator that the program has.
+/// struct Keys<F>(F);
+///
+/// impl<F> core::fmt::Debug for Keys<F> {
+///     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+///         f.write_str("Keys")
+///     }
+/// }
+///
+/// impl<F: FnMut() -> u32 + Send> MaskSource for Keys<F> {
+///     fn next_key(&mut self) -> [u8; 4] {
+///         (self.0)().to_ne_bytes()
+///     }
+/// }
+/// ```
 pub trait MaskSource: Debug + Send {
     /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];

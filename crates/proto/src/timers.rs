@@ -7,6 +7,18 @@ use crate::config_error::ConfigError;
 use crate::setters::setters;
 
 /// The intervals after which a silent peer is pinged, and considered dead.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use fullduplex_proto::{Config, KeepaliveConfig};
+///
+/// let keepalive = KeepaliveConfig::default().interval(Duration::from_secs(60));
+/// let config = Config::default().keepalive(keepalive);
+/// // No Pings at all:
+/// let config = config.keepalive_interval(None);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "heartbeat")]
 #[non_exhaustive]
@@ -17,10 +29,14 @@ pub struct KeepaliveConfig {
     ///
     /// The peer's Pings do not count: they only prove that its WebSocket library works, while data
     /// and Pongs prove that its application reads.
+    #[doc(alias = "ping_interval")]
+    #[doc(alias = "pingInterval")]
     pub interval: Option<Duration>,
     /// The time after that Ping within which something must arrive; otherwise the peer is
     /// considered dead, and the connection ends. Default: 20 s. While bytes are queued for a peer
     /// that accepts none of them, what it sends does not count.
+    #[doc(alias = "ping_timeout")]
+    #[doc(alias = "pingTimeout")]
     pub timeout: Duration,
 }
 

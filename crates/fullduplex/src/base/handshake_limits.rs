@@ -9,6 +9,16 @@ use crate::base::setters::setters;
 
 /// Limits on the opening handshake. The defaults are those of a server, which has many unknown
 /// clients; a client has those of [`HandshakeLimits::client`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fullduplex::{Client, HandshakeLimits};
+///
+/// let limits = HandshakeLimits::client().handshake_timeout(Duration::from_secs(3));
+/// let client = Client::builder().handshake_limits(limits).build()?;
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandshakeLimits {

@@ -130,6 +130,18 @@ struct LeftOut {
 
 /// The result of publishing a message: counts of members. A member that a message is not for is
 /// not counted.
+///
+/// ```
+/// use fullduplex::PreparedMessage;
+/// use fullduplex::broadcast::Group;
+///
+/// fn publish(room: &Group, text: &str) {
+///     let report = room.publish(&PreparedMessage::new(text));
+///     if report.dropped + report.closed > 0 {
+///         eprintln!("{} members are too slow", report.dropped + report.closed);
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishReport {

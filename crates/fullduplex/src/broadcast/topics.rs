@@ -46,6 +46,28 @@ use crate::transport::Transport;
 pub struct Topics(Arc<Mutex<HashMap<Box<str>, Group>>>);
 
 /// A subscription of a WebSocket to a topic of [`Topics`]; it ends when this is dropped.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use fullduplex::WebSocket;
+/// use fullduplex::broadcast::{LagPolicy, Subscription, Topics};
+///
+/// /// What a client has subscribed to, so that it can end each one.
+/// #[derive(Default)]
+/// struct Subscriptions(HashMap<String, Subscription>);
+///
+/// impl Subscriptions {
+///     fn subscribe(&mut self, topics: &Topics, topic: &str, websocket: &WebSocket) {
+///         let subscription = topics.subscribe(topic, websocket, LagPolicy::DropNewest);
+///         self.0.insert(topic.to_owned(), subscription);
+///     }
+///
+///     fn unsubscribe(&mut self, topic: &str) {
+///         self.0.remove(topic);
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "the WebSocket leaves the topic when this is dropped"]
 pub struct Subscription {

@@ -64,6 +64,7 @@ pub async fn connect(request: impl IntoClientRequest) -> Result<(WebSocket, Resp
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "connector")]
 #[derive(Clone)]
 pub struct Client {
     pub(super) headers: HeaderMap,

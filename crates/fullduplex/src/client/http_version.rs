@@ -1,6 +1,14 @@
 //! The HTTP versions that a client opens WebSockets on.
 
 /// The HTTP version of the opening handshake and the connection.
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::HttpVersion;
+///
+/// let client = Client::builder().http_version(HttpVersion::Http1).build()?;
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpVersion {

@@ -192,6 +192,19 @@ pub fn pair() -> (WebSocket, WebSocket) {
 ///
 /// # Panics
 /// Panics outside of a tokio runtime.
+///
+/// ```
+/// use fullduplex::Config;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// let server = Config::default().max_message_size(10);
+/// let (mut client, mut server) = fullduplex::pair_with(Config::default(), server);
+/// client.send("more than ten bytes").await?;
+/// assert!(server.next().await.unwrap().is_err());
+/// # Ok(())
+/// # }
+/// ```
 pub fn pair_with(client: Config, server: Config) -> (WebSocket, WebSocket) {
     let (near, far) = tokio::io::duplex(PAIR_BUFFER);
     let client = WebSocketBuilder::client().config(client).build(NetStream::new(near));

@@ -57,6 +57,22 @@ impl fmt::Debug for PongFuture {
 }
 
 /// A Ping or Pong of the peer.
+///
+/// ```
+/// use fullduplex::{ControlFrame, WebSocket};
+///
+/// async fn log_pings(websocket: &mut WebSocket) {
+///     let mut frames = websocket.control_frames();
+///     tokio::spawn(async move {
+///         while let Some(frame) = frames.next().await {
+///             match frame {
+///                 ControlFrame::Ping(payload) => println!("a Ping: {payload:?}"),
+///                 other => println!("{other:?}"),
+///             }
+///         }
+///     });
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ControlFrame {
@@ -71,6 +87,23 @@ pub enum ControlFrame {
 ///
 /// They arrive as the connection is read. Up to 64 wait; more are dropped until some are taken. The
 /// stream ends with the connection. Dropping it is free.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// use fullduplex::ControlFrame;
+///
+/// let (mut client, mut server) = fullduplex::pair();
+/// let mut frames = server.control_frames();
+/// client.pong(b"unsolicited").await?;
+/// client.send("a message").await?;
+/// server.next().await.unwrap()?;
+/// assert_eq!(frames.next().await, Some(ControlFrame::Pong("unsolicited".into())));
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "on_ping")]
+#[doc(alias = "on_pong")]
 pub struct ControlFrames(mpsc::Receiver<ControlFrame>);
 
 impl ControlFrames {

@@ -25,6 +25,19 @@ const MAX_FRAGMENT: usize = 64 << 10;
 ///
 /// It ends where the message ends. Text is valid UTF-8, though one read may end inside a
 /// character. If the connection ends inside the message, reading fails.
+///
+/// ```
+/// use fullduplex::WebSocket;
+/// use tokio::fs::File;
+///
+/// async fn receive(websocket: &mut WebSocket) -> Result<(), Box<dyn std::error::Error>> {
+///     while let Some(mut reader) = websocket.next_reader().await? {
+///         // Never holds more than a chunk, whatever the length of the message.
+///         tokio::io::copy(&mut reader, &mut File::create("upload").await?).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct MessageReader<'a, S: Transport = NetStream> {
     receive: &'a mut ReceiveHalf<S>,
     kind: MessageKind,

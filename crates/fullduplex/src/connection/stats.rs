@@ -5,6 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fullduplex_proto::MessageKind;
 
 /// Counts of messages and bytes, of one WebSocket or the sum of several.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// let (mut client, _server) = fullduplex::pair();
+/// client.send("hello").await?;
+/// let stats = client.stats();
+/// assert_eq!((stats.sent.text, stats.sent.payload, stats.received.text), (1, 5, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
@@ -15,6 +26,16 @@ pub struct ConnectionStats {
 }
 
 /// Counts of messages and bytes in one direction.
+///
+/// ```
+/// use fullduplex::WebSocket;
+///
+/// /// How much compression saves, in per cent of what was sent.
+/// fn saved(websocket: &WebSocket) -> u64 {
+///     let sent = websocket.stats().sent;
+///     100 - (100 * sent.wire / sent.payload.max(1)).min(100)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirectionStats {

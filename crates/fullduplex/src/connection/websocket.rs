@@ -100,6 +100,8 @@ use crate::transport::net_stream::NetStream;
 /// # Cancel safety
 /// A dropped `next` keeps the data for the next call. A dropped `send` has queued the whole message
 /// or nothing, never a part.
+#[doc(alias = "WebSocketStream")]
+#[doc(alias = "socket")]
 pub struct WebSocket<S: Transport = NetStream> {
     // Dropped first, so that the receiving half finds no sending half left.
     send: SendHalf<S>,
@@ -138,6 +140,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Returns the negotiated subprotocol (RFC 6455 §1.9).
+    #[doc(alias = "protocol")]
     pub fn subprotocol(&self) -> Option<&str> {
         self.receive.subprotocol()
     }
@@ -165,6 +168,8 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Cancel safety
     /// No byte is lost: received data stays for the next call.
+    #[doc(alias = "on_message")]
+    #[doc(alias = "onmessage")]
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
     #[doc(alias = "recv")]
@@ -236,6 +241,7 @@ impl<S: Transport> WebSocket<S> {
     /// Queues a message without waiting.
     ///
     /// Fails if `high_water` is reached or the connection is closing; the error has the message.
+    #[doc(alias = "send_nowait")]
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
         self.receive.on_send();
         self.send.try_send(message)
@@ -315,6 +321,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Cancel safety
     /// Nothing is lost: what is queued is written all the same.
+    #[doc(alias = "cork")]
     pub async fn flush(&mut self) -> Result<(), Error> {
         self.send.flush().await
     }
@@ -370,16 +377,22 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Returns how the connection ended, or how far closing has come; `None` while it is open.
+    #[doc(alias = "onclose")]
+    #[doc(alias = "on_close")]
     pub fn close_info(&self) -> Option<CloseInfo> {
         self.send.close_info()
     }
 
     /// Returns the state of the connection, as `readyState` of the WHATWG standard.
+    #[doc(alias = "readyState")]
+    #[doc(alias = "is_open")]
     pub fn state(&self) -> ReadyState {
         self.send.state()
     }
 
     /// Returns how many sent bytes are not written to the transport yet, with frame headers.
+    #[doc(alias = "bufferedAmount")]
+    #[doc(alias = "backpressure")]
     pub fn buffered_amount(&self) -> usize {
         self.send.buffered_amount()
     }
@@ -445,6 +458,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Turns the WebSocket into a byte stream over binary messages.
+    #[doc(alias = "createWebSocketStream")]
+    #[doc(alias = "net.Conn")]
     pub fn into_byte_stream(self) -> ByteStream<S> {
         ByteStream::new(self)
     }

@@ -40,6 +40,7 @@ use crate::server::state::connection_limit::ConnectionLimits;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "WebSocketConfig")]
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ServerConfig {
@@ -133,6 +134,8 @@ impl ServerConfig {
     }
 
     /// Sets [`subprotocols`](Self#structfield.subprotocols).
+    #[doc(alias = "handleProtocols")]
+    #[doc(alias = "protocols")]
     #[must_use]
     pub fn subprotocols<I>(mut self, subprotocols: I) -> Self
     where
@@ -229,6 +232,16 @@ impl ServerConfig {
 
 /// Limits on a server as a whole. A [`Server`](super::Server) does not start with a timeout of
 /// zero.
+///
+/// ```
+/// use fullduplex::server::ServerConfig;
+/// use fullduplex::server::limits::{ConnectionLimits, ServerLimits};
+///
+/// let connections = ConnectionLimits::default().max_connections(10_000).max_per_address(20);
+/// let limits = ServerLimits::default().connections(connections).max_streams(10);
+/// let config = ServerConfig::default().limits(limits);
+/// assert!(config.validate().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerLimits {

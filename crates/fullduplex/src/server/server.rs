@@ -226,6 +226,9 @@ impl Server {
     /// Authenticates each request for a WebSocket before the handler gets it. `authenticate`
     /// returns the request, perhaps with more extensions, or the response that rejects it. If it
     /// takes longer than `handshake_timeout`, the response is 503.
+    #[doc(alias = "verifyClient")]
+    #[doc(alias = "verify_client")]
+    #[doc(alias = "auth")]
     #[must_use]
     pub fn authenticate<A, F>(mut self, authenticate: A) -> Self
     where

@@ -31,5 +31,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// what it logs, may publish, and may drop a [`Membership`](crate::broadcast::Membership): both are
 /// done right after the poll. Anything else panics there if another thread uses the group at that
 /// time, as it could be a deadlock.
+///
+/// ```
+/// use fullduplex::{Transport, WebSocket};
+///
+/// /// Works on TCP, TLS, a pipe in memory, a stream of SSH, ….
+/// async fn greet<S: Transport>(stream: S) -> Result<(), fullduplex::Error> {
+///     let mut websocket = WebSocket::server(stream);
+///     websocket.send("hello").await
+/// }
+/// ```
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}

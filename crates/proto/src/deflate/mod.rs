@@ -80,6 +80,8 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// let deflate = DeflateConfig::smallest_bytes().level(9).send_context_takeover(false);
 /// assert_eq!((deflate.level, deflate.send_window_bits), (9, 15));
 /// ```
+#[doc(alias = "perMessageDeflate")]
+#[doc(alias = "permessage-deflate")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeflateConfig {
@@ -193,6 +195,14 @@ impl Default for DeflateConfig {
 }
 
 /// Whether a message is compressed, if compression was negotiated.
+///
+/// ```
+/// use fullduplex_proto::{Compression, Config, Session};
+///
+/// let session = Session::server(&Config::default());
+/// // No compression was negotiated.
+/// assert!(!session.would_compress(1 << 20, Compression::On));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {

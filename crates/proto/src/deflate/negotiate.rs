@@ -15,6 +15,15 @@ const SERVER_BITS: &str = "server_max_window_bits";
 const CLIENT_BITS: &str = "client_max_window_bits";
 
 /// permessage-deflate as negotiated for one connection, and the settings of this end.
+///
+/// ```
+/// use fullduplex_proto::DeflateConfig;
+///
+/// let config = DeflateConfig::default();
+/// // What a client offers, a server accepts.
+/// let (_answer, negotiated) = config.accept(&config.offers()).unwrap();
+/// println!("{:?}", negotiated.params());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerMessageDeflate {
     pub(crate) params: DeflateParams,

@@ -15,6 +15,17 @@ use super::server::WEBSOCKET;
 pub use super::headers::is_protected;
 
 /// One handshake of a client: makes the request, and checks the response against it.
+///
+/// ```
+/// use fullduplex_proto::handshake::client::ClientHandshake;
+///
+/// // In a real client the 16 bytes are random.
+/// let handshake = ClientHandshake::http1("example.com", *b"the sample nonce").unwrap();
+/// let handshake = handshake.with_subprotocol("chat").unwrap();
+/// assert_eq!(handshake.method(), "GET");
+/// let fields = handshake.headers();
+/// assert!(fields.contains(&("Sec-WebSocket-Protocol", "chat".to_owned())));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ClientHandshake {
     /// The host and the key. `None` on a stream.

@@ -8,6 +8,13 @@ use crate::short_debug::ShortBytes;
 /// The type of a message: text or binary (§5.6).
 ///
 /// It is complete: there are no other types.
+///
+/// ```
+/// use fullduplex_proto::{Message, MessageKind};
+///
+/// assert_eq!(Message::from("text").kind(), MessageKind::Text);
+/// assert_eq!(Message::from(vec![0]).kind(), MessageKind::Binary);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -32,6 +32,20 @@ use inflation::{MessageInflation, max_compressed_len};
 ///
 /// Nothing is allocated for data. A compressed message (RFC 7692) is inflated chunk by chunk, and
 /// each chunk is counted against the limits before it is returned.
+///
+/// ```
+/// use fullduplex_proto::{Event, Limits, Receiver, Role};
+///
+/// let mut receiver = Receiver::new(Role::Client, Limits::default());
+/// // A whole frame, and the first byte of the next one.
+/// let mut input = *b"\x81\x05Hello\x81";
+/// let received = receiver.receive(&mut input)?;
+/// assert_eq!(received.consumed, 7);
+/// assert!(matches!(received.event, Some(Event::Data(chunk)) if chunk.payload == b"Hello"));
+/// let received = receiver.receive(&mut input[7..])?;
+/// assert!(received.event.is_none());
+/// # Ok::<(), fullduplex_proto::ProtocolError>(())
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     role: Role,

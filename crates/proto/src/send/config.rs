@@ -10,11 +10,22 @@ use crate::setters::setters;
 pub(super) const MAX_INLINE: usize = 4096;
 
 /// Limits on queued messages, and the size of fragments.
+///
+/// ```
+/// use fullduplex_proto::{Config, SendConfig};
+///
+/// // Up to 1 MiB waits for a slow peer before senders wait.
+/// let send = SendConfig::default().high_water(1 << 20).low_water(256 << 10);
+/// assert!(Config::default().send(send).validate().is_ok());
+/// assert!(send.low_water(1 << 20).validate().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SendConfig {
     /// The number of queued bytes from which on no message is taken; so at most this plus one
     /// message is queued. Default: 64 KiB.
+    #[doc(alias = "max_write_buffer_size")]
+    #[doc(alias = "maxBackpressure")]
     pub high_water: usize,
     /// The number of queued bytes down to which a task that waits to send keeps waiting. It is for
     /// the code that waits; this crate does not use it. Must be less than `high_water`. Default:

@@ -42,6 +42,27 @@ pub use state::{ReadyState, TransportAction};
 /// While nothing is queued, a session holds no buffer. Lend it one with
 /// [`lend_buffer`](Self::lend_buffer) before sending and take it back with
 /// [`take_buffer`](Self::take_buffer) when all is written, or let it allocate its own.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use fullduplex_proto::bytes::Buf;
+/// use fullduplex_proto::{CloseCode, CloseFrame, Config, MessageKind, ReadyState, Session};
+///
+/// let now = Duration::ZERO;
+/// let mut session = Session::server(&Config::default());
+/// session.open(now);
+/// session.send(MessageKind::Text, "Hello".into()).unwrap();
+/// session.close(CloseFrame::new(CloseCode::NORMAL, "").ok(), now);
+/// assert_eq!(session.state(), ReadyState::Closing);
+/// let mut written = Vec::new();
+/// while session.wants_write() {
+///     let mut outgoing = session.outgoing();
+///     written.extend_from_slice(outgoing.chunk());
+///     outgoing.advance(outgoing.chunk().len());
+/// }
+/// assert_eq!(written, b"\x81\x05Hello\x88\x02\x03\xe8");
+/// ```
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub struct Session {

@@ -115,6 +115,14 @@ impl TryFrom<Vec<u8>> for Utf8Bytes {
 }
 
 /// The error of bytes that are not UTF-8. It has the bytes.
+///
+/// ```
+/// use fullduplex_proto::Utf8Bytes;
+///
+/// let error = Utf8Bytes::try_from(b"caf\xe9".to_vec()).unwrap_err();
+/// assert_eq!(error.utf8_error().valid_up_to(), 3);
+/// assert_eq!(error.as_bytes(), b"caf\xe9");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct FromUtf8Error {
     error: Utf8Error,

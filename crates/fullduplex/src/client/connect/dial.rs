@@ -94,6 +94,7 @@ pub trait Connect: Send + Sync + 'static {
 ///     .keepalive(Duration::from_secs(60));
 /// assert!(options.nodelay);
 /// ```
+#[doc(alias = "set_nodelay")]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SocketOptions {

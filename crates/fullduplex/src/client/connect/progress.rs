@@ -13,6 +13,19 @@ use crate::client::connect::proxy::Proxy;
 /// [`on_connect_event`](crate::client::ClientBuilder::on_connect_event).
 ///
 /// `Display` writes one line for people to read.
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::ConnectEvent;
+///
+/// let client = Client::builder()
+///     .on_connect_event(|event| match event {
+///         ConnectEvent::Tcp { to, .. } => println!("connected to {to}"),
+///         event => println!("{event}"),
+///     })
+///     .build()?;
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ConnectEvent<'a> {

@@ -10,6 +10,16 @@ use crate::connection::stats::ConnectionStats;
 use crate::transport::net_stream::NetStream;
 
 /// Figures of a reconnecting client, since it was started.
+///
+/// ```
+/// use fullduplex::client::Reconnecting;
+///
+/// fn report(feed: &Reconnecting) {
+///     let stats = feed.stats();
+///     println!("{} connections of {} attempts", stats.connections, stats.attempts);
+///     println!("{} messages wait, {} were dropped", stats.queued, stats.dropped);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReconnectStats {

@@ -47,6 +47,18 @@ pub enum ReconnectEvent {
 }
 
 /// The reason why there is no connection.
+///
+/// ```
+/// use fullduplex::client::DisconnectReason;
+///
+/// fn describe(reason: &DisconnectReason) -> String {
+///     match reason {
+///         DisconnectReason::Closed(info) => format!("the connection ended: {info}"),
+///         DisconnectReason::Failed(error) => format!("no connection: {error}"),
+///         other => format!("{other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DisconnectReason {

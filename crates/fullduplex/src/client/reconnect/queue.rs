@@ -19,6 +19,15 @@ use crate::connection::split::TrySendError;
 /// the values, and send all at each [`ReconnectEvent::Connected`].
 ///
 /// [`ReconnectEvent::Connected`]: crate::client::ReconnectEvent::Connected
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::OfflinePolicy;
+///
+/// // Measurements: only the last 100 matter.
+/// # let client = Client::default();
+/// let builder = client.reconnecting("wss://feed.example/").queue(100, OfflinePolicy::DropOldest);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OfflinePolicy {

@@ -81,6 +81,7 @@ impl ReconnectBuilder {
 ///
 /// When it is dropped, the connection is closed with code 1001.
 #[doc(alias = "retry")]
+#[doc(alias = "reconnecting-websocket")]
 #[derive(Debug)]
 pub struct Reconnecting {
     events: mpsc::Receiver<ReconnectEvent>,

@@ -17,6 +17,18 @@ use crate::connection::websocket::WebSocket;
 
 /// Changes to the request of one attempt, for
 /// [`before_connect`](ReconnectBuilder::before_connect).
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::RequestOverride;
+///
+/// # let client = Client::default();
+/// let hosts = ["wss://a.example/", "wss://b.example/"];
+/// let builder = client.reconnecting(hosts[0]).before_connect(move |attempt| async move {
+///     let host = hosts[attempt as usize % hosts.len()];
+///     Ok(RequestOverride::default().url(host.to_owned()))
+/// });
+/// ```
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct RequestOverride {

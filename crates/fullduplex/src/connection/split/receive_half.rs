@@ -46,6 +46,8 @@ use crate::transport::net_stream::NetStream;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "source")]
+#[doc(alias = "receiver")]
 pub struct ReceiveHalf<S: Transport = NetStream> {
     /// Boxed, so that a WebSocket is cheap to move and the futures that hold it stay small.
     /// Taken only by `drop`.
@@ -227,6 +229,18 @@ impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
 ///
 /// # Cancel safety
 /// No byte is lost: received data stays for the next call.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+///
+/// # let (mut websocket, _peer) = fullduplex::pair();
+/// // After the timeout, no message is lost: the next call returns it.
+/// let timeout = tokio::time::timeout(Duration::from_millis(1), websocket.next()).await;
+/// assert!(timeout.is_err());
+/// # }
+/// ```
 #[must_use = "nothing is received unless it is awaited"]
 pub struct NextFuture<'a, S: Transport = NetStream> {
     receive: &'a mut ReceiveHalf<S>,

@@ -22,6 +22,17 @@ impl<S: Transport> SendHalf<S> {
 }
 
 /// The error of [`SendHalf::reunite`], with both halves: they are of different connections.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (send, _receive) = fullduplex::pair().0.split();
+/// let (_send, receive) = fullduplex::pair().0.split();
+/// let error = send.reunite(receive).unwrap_err();
+/// assert_eq!(error.to_string(), "the halves are of different connections");
+/// let fullduplex::ReuniteError(send, receive) = error;
+/// # }
+/// ```
 pub struct ReuniteError<S: Transport = NetStream>(
     /// The sending half.
     pub SendHalf<S>,

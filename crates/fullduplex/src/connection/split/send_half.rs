@@ -27,6 +27,18 @@ use crate::transport::addresses::ConnectionEnd;
 use crate::transport::net_stream::NetStream;
 
 /// The error of [`try_send`](SendHalf::try_send), with the message that was not sent.
+///
+/// ```
+/// use fullduplex::{SendHalf, TrySendError};
+///
+/// /// Sends a position that the next one replaces: if the client is slow, it misses some.
+/// fn send_position(send: &SendHalf, position: String) -> Result<(), fullduplex::Error> {
+///     match send.try_send(position) {
+///         Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+///         Err(TrySendError::Closed { error, .. }) => Err(error),
+///     }
+/// }
+/// ```
 pub enum TrySendError {
     /// The message can't be queued now, but may be later: `high_water` is reached, or another
     /// message is being written by a [`writer`](SendHalf::writer). [`send`](SendHalf::send) waits.
@@ -104,6 +116,8 @@ impl std::error::Error for TrySendError {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "sink")]
+#[doc(alias = "sender")]
 pub struct SendHalf<S: Transport = NetStream> {
     pub(crate) writer: Arc<Writer<S>>,
 }
@@ -351,6 +365,19 @@ impl<S: Transport> SendHalf<S> {
 ///
 /// # Cancel safety
 /// If the future is dropped before it is ready, the message is not sent.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// use std::time::Duration;
+///
+/// # let (mut websocket, _peer) = fullduplex::pair();
+/// // After the timeout, the message is queued whole or not at all.
+/// let sent = tokio::time::timeout(Duration::from_secs(1), websocket.send("hello")).await;
+/// assert!(sent.is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct SendFuture<'a, S: Transport = NetStream> {
     writer: &'a Arc<Writer<S>>,

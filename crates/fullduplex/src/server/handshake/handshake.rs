@@ -107,6 +107,8 @@ use crate::transport::net_stream::NetStream;
 #[doc(alias = "accept_hdr_async")]
 #[doc(alias = "Callback")]
 #[doc(alias = "auth")]
+#[doc(alias = "noServer")]
+#[doc(alias = "handleUpgrade")]
 pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// The content of a [`Handshake`]. It is boxed, so that the task of an open connection does not

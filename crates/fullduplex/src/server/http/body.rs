@@ -23,6 +23,20 @@ const CHUNK: usize = 16 << 10;
 /// The content of an ordinary HTTP request, on any version of HTTP.
 ///
 /// Reading it fails if no data arrives for `stall_timeout`.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use fullduplex::server::Body;
+/// use http::{Request, Response};
+/// use http_body::Body as _;
+///
+/// /// Ordinary HTTP beside WebSockets, for `Server::service`.
+/// async fn respond(request: Request<Body>) -> Result<Response<String>, Infallible> {
+///     let has_content = !request.body().is_end_stream();
+///     Ok(Response::new(format!("{}, content: {has_content}", request.uri().path())))
+/// }
+/// ```
 pub struct Body {
     kind: BodyKind,
     min_rate: MinRate,

@@ -9,6 +9,18 @@ use crate::base::error::Error;
 use crate::server::handshake::request::RejectionCause;
 
 /// A rejected request for a WebSocket: why, and the response to it.
+///
+/// ```
+/// use fullduplex::server::ServerConfig;
+/// use fullduplex::server::integrate::UpgradeRequest;
+///
+/// // As hyper passes it on, though without a WebSocket in sight.
+/// let mut request = http::Request::get("/chat").body(()).unwrap();
+/// let rejection = UpgradeRequest::new(&mut request).unwrap_err();
+/// assert!(!rejection.is_websocket());
+/// println!("rejected: {rejection}");
+/// assert_eq!(rejection.into_response().status(), 426);
+/// ```
 pub struct Rejection {
     cause: RejectionCause,
     is_websocket: bool,

@@ -59,6 +59,8 @@ use crate::transport::net_stream::NetStream;
 /// }
 /// ```
 #[doc(alias = "on_upgrade")]
+#[doc(alias = "noServer")]
+#[doc(alias = "handleUpgrade")]
 pub fn upgrade<B>(
     request: &mut Request<B>,
     config: impl Into<Arc<ServerConfig>>,
@@ -67,6 +69,14 @@ pub fn upgrade<B>(
 }
 
 /// Returns whether a request asks for a WebSocket, validly or not, rather than being ordinary HTTP.
+///
+/// ```
+/// use fullduplex::server::integrate::is_websocket;
+///
+/// let request = http::Request::get("/chat").header("upgrade", "websocket").body(()).unwrap();
+/// assert!(is_websocket(&request));
+/// assert!(!is_websocket(&http::Request::get("/").body(()).unwrap()));
+/// ```
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
     handshake_request(request, protocol_of(request.extensions())).is_websocket()
 }
@@ -248,6 +258,21 @@ impl fmt::Debug for UpgradeRequest {
 ///
 /// # Cancel safety
 /// If it is dropped before it is ready, the connection is dropped when the response was sent.
+///
+/// ```
+/// use fullduplex::server::{self, ServerConfig};
+/// use http::{Request, Response};
+///
+/// fn open<B>(request: &mut Request<B>) -> Option<Response<()>> {
+///     let (response, upgrade) = server::upgrade(request, ServerConfig::default()).ok()?;
+///     // In a task of its own, as it waits for the response.
+///     upgrade.spawn(|opened| async move {
+///         let mut websocket = opened?;
+///         websocket.send("hello").await
+///     });
+///     Some(response)
+/// }
+/// ```
 #[must_use = "the WebSocket is open when this is ready"]
 pub struct Upgrade {
     connection: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,

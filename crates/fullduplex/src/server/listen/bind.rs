@@ -22,6 +22,18 @@ pub const BACKLOG: u32 = 1024;
 ///
 /// # Errors
 /// The error of the system, with the address in its message.
+///
+/// ```
+/// use fullduplex::server::Server;
+/// use fullduplex::server::listen::{BACKLOG, Listener, bind};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = bind("127.0.0.1:0".parse().unwrap(), false, 4 * BACKLOG)?;
+/// let server = Server::from_listener(Listener::try_from(listener)?);
+/// # Ok(())
+/// # }
+/// ```
 pub fn bind(address: SocketAddr, reuse_port: bool, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(v6) = address {

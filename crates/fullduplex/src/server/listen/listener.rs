@@ -18,6 +18,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listener of a server: a socket, or in memory. A server sets `TCP_NODELAY` on TCP
 /// listeners, which their connections inherit.
+///
+/// ```
+/// use fullduplex::server::Server;
+/// use tokio::net::TcpListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let first = TcpListener::bind("127.0.0.1:0").await?;
+/// let second = TcpListener::bind("127.0.0.1:0").await?;
+/// let server = Server::from_listener(first).add_listener(second);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {

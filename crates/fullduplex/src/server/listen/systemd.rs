@@ -40,6 +40,20 @@ pub enum ActivatedSocket {
 /// # Errors
 /// A socket is not a listening stream socket, such as one of UDP. The sockets before it are
 /// closed.
+///
+/// ```
+/// use fullduplex::server::Server;
+/// use fullduplex::server::listen::{Listener, listeners_from_systemd};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let passed = listeners_from_systemd()?.into_iter().next();
+/// let server = match passed {
+///     Some(passed) => Server::from_listener(Listener::try_from(passed.socket)?),
+///     None => Server::bind("127.0.0.1:9001").await?,
+/// };
+/// # Ok(())
+/// # }
+/// ```
 pub fn listeners_from_systemd() -> Result<Vec<ActivatedListener>, Error> {
     let names = std::env::var_os("LISTEN_FDNAMES").unwrap_or_default();
     let names = names.to_string_lossy();

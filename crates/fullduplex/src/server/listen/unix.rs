@@ -24,6 +24,21 @@ use socket2::{Domain, SockAddr, Socket, Type};
 ///
 /// # Errors
 /// Another process listens on the socket, or the file is not a socket; or the error of the system.
+///
+/// ```
+/// use std::path::Path;
+///
+/// use fullduplex::server::Server;
+/// use fullduplex::server::listen::{BACKLOG, Listener, UnixSocketFile, bind_unix};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let path = Path::new("/run/chat/socket");
+/// let listener = bind_unix(path, Some(0o660), BACKLOG)?;
+/// let _file = UnixSocketFile::new(path);
+/// let server = Server::from_listener(Listener::try_from(listener)?);
+/// # Ok(())
+/// # }
+/// ```
 pub fn bind_unix(
     path: impl AsRef<Path>,
     mode: Option<u32>,

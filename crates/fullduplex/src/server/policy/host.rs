@@ -94,6 +94,14 @@ impl HostPolicy {
 
 /// A host that is allowed, with one port or any: `example.com`, `localhost:9001`, `192.0.2.1`,
 /// `[2001:db8::1]:443`. It does not include its subdomains.
+///
+/// ```
+/// use fullduplex::server::policy::HostRule;
+///
+/// let rule: HostRule = "chat.example.com:8443".parse()?;
+/// assert!("*.example.com".parse::<HostRule>().is_err());
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRule {
     host: Host,

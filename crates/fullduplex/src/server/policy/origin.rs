@@ -173,6 +173,15 @@ impl std::error::Error for OriginError {}
 /// is the default of the scheme. Origins of other schemes than `http` and `https`, such as
 /// `chrome-extension://…` and `capacitor://localhost`, are compared as text. Parsing fails for
 /// what browsers never send: an origin without a scheme, with a path, or with a pattern.
+///
+/// ```
+/// use fullduplex::server::policy::Origin;
+///
+/// let origin: Origin = "https://Example.com:443/".parse()?;
+/// assert_eq!(origin, "https://example.com".parse()?);
+/// assert!("example.com".parse::<Origin>().is_err());
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 

@@ -8,6 +8,17 @@ use crate::base::cidr::Cidr;
 use crate::base::error::{Error, ErrorKind};
 
 /// The peer of a socket, as reported by the system: a client, or a proxy in front of the server.
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use fullduplex::server::policy::PeerAddr;
+///
+/// let address: SocketAddr = "[::ffff:192.0.2.1]:5000".parse().unwrap();
+/// let peer = PeerAddr::from(address);
+/// assert_eq!(peer.ip(), Some("192.0.2.1".parse().unwrap()));
+/// assert_eq!(PeerAddr::Unix.ip(), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddr {

@@ -5,6 +5,16 @@ use rustls::{HandshakeKind, ServerConnection};
 use crate::base::tls_text::{cipher_suite, version};
 
 /// The parameters of a TLS connection after its handshake.
+///
+/// ```
+/// use fullduplex::server::Handshake;
+///
+/// /// Whether the client presented a certificate, which was verified.
+/// fn is_identified(handshake: &Handshake) -> bool {
+///     let tls = handshake.remote().and_then(|remote| remote.tls.as_ref());
+///     tls.is_some_and(|tls| !tls.peer_certificates.is_empty())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsInfo {

@@ -12,6 +12,13 @@ use crate::base::sync::Mutex;
 use crate::server::policy::peer::PeerAddr;
 
 /// Limits on the number of connections that are open at once.
+///
+/// ```
+/// use fullduplex::server::limits::ConnectionLimits;
+///
+/// // Behind a proxy that does not forward addresses, all clients have the same one.
+/// let limits = ConnectionLimits::default().max_connections(100_000).max_per_address(None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
@@ -208,6 +215,17 @@ impl LimiterState {
 }
 
 /// A permit for a connection, returned to its [`ConnectionLimiter`] when dropped. 24 bytes.
+///
+/// ```
+/// use fullduplex::server::limits::{ConnectionLimiter, ConnectionLimits};
+/// use fullduplex::server::policy::PeerAddr;
+///
+/// let limiter = ConnectionLimiter::new(ConnectionLimits::default());
+/// let permit = limiter.try_acquire(&PeerAddr::Unix).unwrap();
+/// assert_eq!(limiter.counts().in_use, 1);
+/// drop(permit);
+/// assert_eq!(limiter.counts().in_use, 0);
+/// ```
 pub struct Permit {
     shared: Arc<LimiterShared>,
     key: LimitKey,

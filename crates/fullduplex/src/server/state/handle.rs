@@ -77,6 +77,17 @@ impl DrainOptions {
 }
 
 /// The result of [`ServerHandle::drain`].
+///
+/// ```
+/// use fullduplex::server::{DrainOptions, ServerHandle};
+///
+/// async fn stop(handle: ServerHandle) {
+///     let report = handle.drain(DrainOptions::default()).await;
+///     if report.cut > 0 {
+///         eprintln!("{} of {} did not answer the Close", report.cut, report.notified);
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {

@@ -43,6 +43,17 @@ impl RejectionReports {
 /// `Display` writes a line for a log: `192.0.2.1:5000 /chat HTTP/1.1: 403: Origin … is not
 /// allowed: …`. It has neither the query nor header fields, but for the Host or Origin that is
 /// rejected. The client chose these and the path.
+///
+/// ```no_run
+/// use fullduplex::server::Server;
+///
+/// # async fn example() -> Result<(), fullduplex::Error> {
+/// let server = Server::bind("127.0.0.1:9001").await?.on_rejected(|client| {
+///     eprintln!("rejected {client}");
+/// });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy)]
 pub struct RejectedClient<'a> {
     peer: PeerAddr,
@@ -54,6 +65,15 @@ pub struct RejectedClient<'a> {
 }
 
 /// The reason for which a client was rejected.
+///
+/// ```
+/// use fullduplex::server::{RejectedClient, RejectionReason};
+///
+/// /// Whether the limits of the server may be too low.
+/// fn is_overload(client: &RejectedClient<'_>) -> bool {
+///     matches!(client.reason(), RejectionReason::LimitReached(_) | RejectionReason::Evicted)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RejectionReason<'a> {

@@ -13,6 +13,21 @@ use crate::connection::stats::ConnectionStats;
 use crate::server::state::connection_limit::ConnectionCounts;
 
 /// The statistics of a server since its start, and what is open now.
+///
+/// ```
+/// use fullduplex::server::ServerHandle;
+///
+/// fn report(handle: &ServerHandle) {
+///     let stats = handle.stats();
+///     println!("{} WebSockets are open", stats.websockets);
+///     for (outcome, count) in &stats.handshakes {
+///         println!("{count} handshakes: {outcome:?}");
+///     }
+///     for (end, count) in &stats.ends {
+///         println!("{count} ended with {}: {}", end.code, end.cause);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
@@ -114,6 +129,19 @@ fn cause(cause: CloseCause) -> &'static str {
 }
 
 /// A histogram of durations.
+///
+/// ```
+/// use fullduplex::server::ServerHandle;
+/// use fullduplex::server::stats::Histogram;
+///
+/// /// The share of round-trip times up to 200 ms.
+/// fn fast(handle: &ServerHandle) -> f64 {
+///     let times = handle.stats().round_trips;
+///     let buckets = Histogram::BOUNDS.iter().zip(times.counts());
+///     let fast: u64 = buckets.filter(|(bound, _)| **bound <= 200).map(|(_, count)| count).sum();
+///     fast as f64 / times.count() as f64
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; Self::BOUNDS.len() + 1],

@@ -19,6 +19,15 @@ use crate::base::pem::{bad, certificates, private_key, read};
 
 /// A source of PEM text: the text itself, or a file, which
 /// [`ServerTls::reload`](super::ServerTls::reload) reads again.
+///
+/// ```
+/// use fullduplex::server::tls::{Certificate, PemSource};
+///
+/// let chain = PemSource::file("chain.pem");
+/// // From a secret store.
+/// # let key_text = "";
+/// let certificate = Certificate::new(chain, PemSource::text(key_text));
+/// ```
 #[derive(Clone)]
 pub struct PemSource(PemOrigin);
 
@@ -67,6 +76,16 @@ impl fmt::Debug for PemSource {
 
 /// A certificate with its chain and private key, for
 /// [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
+///
+/// ```no_run
+/// use fullduplex::server::tls::{Certificate, ServerTls};
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// let certificate = Certificate::files("chain.pem", "key.pem").names(["*.example.com"]);
+/// let tls = ServerTls::builder().certificate(certificate).build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Certificate {
     chain: PemSource,
@@ -132,6 +151,19 @@ fn normal_name(name: &str) -> Result<String, Error> {
 }
 
 /// The names and the validity of a certificate.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use fullduplex::server::tls::ServerTls;
+///
+/// fn report(tls: &ServerTls) {
+///     for certificate in tls.certificates() {
+///         let left = certificate.not_after.duration_since(SystemTime::now()).unwrap_or_default();
+///         println!("{:?}: {} days", certificate.names, left.as_secs() / 86_400);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateInfo {
@@ -190,6 +222,14 @@ impl CertificateInfo {
 }
 
 /// A warning about a certificate that is used, but that clients will reject.
+///
+/// ```
+/// use fullduplex::server::tls::{CertificateWarning, ServerTls};
+///
+/// fn has_expired(tls: &ServerTls) -> bool {
+///     tls.warnings().iter().any(|it| matches!(it, CertificateWarning::Expired { .. }))
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateWarning {

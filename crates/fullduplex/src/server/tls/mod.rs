@@ -212,6 +212,19 @@ impl ServerTls {
 }
 
 /// A builder of [`ServerTls`].
+///
+/// ```no_run
+/// use fullduplex::server::tls::{Certificate, PemSource, ServerTls};
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// // Only clients with a certificate of this authority.
+/// let tls = ServerTls::builder()
+///     .certificate(Certificate::files("chain.pem", "key.pem"))
+///     .require_client_certificates(PemSource::file("clients-ca.pem"))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ServerTlsBuilder {
     certificates: Vec<Certificate>,

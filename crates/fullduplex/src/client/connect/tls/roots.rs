@@ -1,6 +1,16 @@
 //! The root certificates that a client trusts.
 
 /// The root certificates that a client trusts.
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::{ClientTls, RootCertificates};
+///
+/// // The same in every container, whatever is installed there.
+/// let tls = ClientTls::new().roots(RootCertificates::WebPki);
+/// let client = Client::builder().tls(tls).build()?;
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RootCertificates {

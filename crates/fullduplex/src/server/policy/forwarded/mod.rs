@@ -72,6 +72,19 @@ pub struct Forwarding {
 }
 
 /// The address of a client, and what trusted proxies report about it.
+///
+/// ```
+/// use fullduplex::server::Handshake;
+/// use fullduplex::server::policy::AddressSource;
+///
+/// fn log(handshake: &Handshake) {
+///     let Some(remote) = handshake.remote() else { return };
+///     println!("{}", remote.client);
+///     if remote.client.source == AddressSource::NotReported {
+///         eprintln!("the proxy {} reports no client", remote.peer);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientAddr {
