@@ -27,7 +27,7 @@ use tokio::time::timeout;
 #[tokio::test]
 async fn tls_provider_serves_every_http_version_without_a_default_of_the_process() {
     let handler = async |handshake: Handshake| echo(handshake.accept().await.unwrap()).await;
-    let server = Server::bind("127.0.0.1:0").await.unwrap().tls(localhost()).http3();
+    let server = Server::bind("127.0.0.1:0").await.unwrap().tls(localhost()).http2(true).http3();
     let url = format!("wss://localhost:{}", server.local_addr().unwrap().port());
     tokio::spawn(server.serve_handshakes(handler));
     for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3] {

@@ -40,7 +40,7 @@ async fn broadcast_to_a_stalled_member_does_not_delay_others() {
 async fn broadcast_keeps_messages_for_a_slow_member_at_any_low_water() {
     let (near, far) = duplex(PIPE);
     let mut config = Config::default();
-    (config.send.high_water, config.send.low_water) = (1 << 10, 1 << 20);
+    (config.send.high_water, config.send.low_water) = (1 << 10, (1 << 10) - 1);
     let server = open(near, Role::Server, config);
     let mut client = open(far, Role::Client, Config::default());
     let group = Group::new();

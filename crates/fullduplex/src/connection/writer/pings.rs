@@ -28,7 +28,7 @@ pub(crate) struct ControlWatch {
 }
 
 /// A Ping of the application that waits for its Pong.
-struct PendingPing {
+pub(super) struct PendingPing {
     payload: Box<[u8]>,
     sent: Duration,
     waiter: oneshot::Sender<Result<Duration, Error>>,
@@ -40,7 +40,7 @@ impl ControlWatch {
     }
 
     /// Takes the Pings whose futures were dropped.
-    fn take_forgotten(&mut self) -> VecDeque<PendingPing> {
+    pub(super) fn take_forgotten(&mut self) -> VecDeque<PendingPing> {
         let (forgotten, pings) =
             self.pings.drain(..).partition(|ping: &PendingPing| ping.waiter.is_closed());
         self.pings = pings;

@@ -111,9 +111,10 @@ impl<S: Transport> Writer<S> {
         let mut state = self.lock_leaving_pending();
         let Some(waiters) = &mut state.waiters else { return };
         let waker = waiters.remove(key);
+        let forgotten = waiters.control.take_forgotten();
         let empty = waiters.is_empty().then(|| state.waiters.take());
         drop(state);
-        drop((waker, empty));
+        drop((waker, forgotten, empty));
     }
 }
 
