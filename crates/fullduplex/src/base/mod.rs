@@ -16,6 +16,8 @@ pub(crate) mod guard;
 pub(crate) mod handshake_limits;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) mod header_fields;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod histogram;
 pub(crate) mod message_memory;
 #[cfg(feature = "_tls")]
 pub(crate) mod pem;
@@ -24,6 +26,8 @@ pub(crate) mod protected_headers;
 pub(crate) mod registry;
 pub(crate) mod rng;
 pub(crate) mod setters;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod span;
 pub(crate) mod sync;
 #[cfg(feature = "_tls")]
 pub(crate) mod tls_text;

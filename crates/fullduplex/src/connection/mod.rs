@@ -2,10 +2,14 @@
 
 pub(crate) mod builder;
 pub(crate) mod byte_stream;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod close_kind;
 pub(crate) mod control_frames;
 pub(crate) mod driver;
 pub(crate) mod message_io;
 pub(crate) mod observer;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod open_connections;
 pub(crate) mod reader;
 pub(crate) mod shared_frames;
 pub(crate) mod split;

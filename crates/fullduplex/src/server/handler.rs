@@ -8,13 +8,15 @@ use std::task::{Context, Poll, ready};
 use futures_core::future::BoxFuture;
 use pin_project_lite::pin_project;
 
+use crate::base::span;
+use crate::base::span::Span;
 use crate::connection::websocket::WebSocket;
 use crate::server::handshake::handshake::Handshake;
 use crate::server::output::HandlerOutput;
 use crate::server::output::private::Output as _;
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::trace;
-use crate::server::state::trace::{Instrumented, Span};
+use crate::server::state::trace::Instrumented;
 
 /// Spawns a task for each request or WebSocket.
 ///
@@ -108,7 +110,7 @@ where
             let Some(ready) = ready!(handshake.as_mut().poll(cx)) else { return Poll::Ready(()) };
             let HandlerInput { input, span, panic_watch } = ready;
             // The handler may trace before it returns its future, too.
-            let handling = trace::in_scope(&span, || handler(input));
+            let handling = span::in_scope(&span, || handler(input));
             let handling = trace::instrument(span, handling);
             self.set(Self::Handling { handling, _panic_watch: panic_watch });
         }

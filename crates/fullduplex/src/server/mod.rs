@@ -71,7 +71,9 @@ pub mod limits {
 
 /// Statistics of a server.
 pub mod stats {
-    pub use super::state::stats::{CloseKind, HandshakeOutcome, Histogram, ServerStats};
+    pub use super::state::stats::{HandshakeOutcome, ServerStats};
+    pub use crate::base::histogram::Histogram;
+    pub use crate::connection::close_kind::CloseKind;
 }
 
 pub use config::ServerConfig;

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::span::Span;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
@@ -21,7 +22,6 @@ use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::rejection::{RejectedClient, RejectionReason};
 use crate::server::state::server_state::Admission;
-use crate::server::state::trace;
 use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
@@ -153,7 +153,7 @@ impl<S: Transport> Handshake<S> {
         Self(Box::new(Inner { pending: UnansweredRequest::new(request), responder, config }))
     }
 
-    pub(crate) fn with_span(mut self, span: trace::Span) -> Self {
+    pub(crate) fn with_span(mut self, span: Span) -> Self {
         self.0.pending.span = Some(span);
         self
     }

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::{PerMessageDeflate, Role};
 use http::Request;
 
+use crate::base::span::Span;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, RejectionCause};
@@ -81,7 +82,7 @@ pub(crate) struct UnansweredRequest {
     /// The handle that the application tracks the WebSocket with.
     pub(crate) tracked: Option<ServerHandle>,
     /// The span of the WebSocket, if it was made before the WebSocket is open.
-    pub(crate) span: Option<trace::Span>,
+    pub(crate) span: Option<Span>,
 }
 
 impl UnansweredRequest {

@@ -3,9 +3,10 @@
 use http::Version;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
+use crate::base::histogram::Histogram;
 use crate::connection::stats::DirectionStats;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::stats::{HandshakeOutcome, Histogram, ServerStats};
+use crate::server::state::stats::{HandshakeOutcome, ServerStats};
 
 impl ServerHandle {
     /// Records the server's [`ServerStats`] with the installed recorder of the crate `metrics`.

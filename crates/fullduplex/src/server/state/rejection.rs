@@ -7,6 +7,7 @@ use http::{Request, StatusCode, Version};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::guard;
+use crate::base::span::Span;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::forwarded::ClientAddr;
 use crate::server::policy::peer::PeerAddr;
@@ -61,7 +62,7 @@ pub struct RejectedClient<'a> {
     status: Option<StatusCode>,
     reason: RejectionReason<'a>,
     /// The span of the handler, if that runs.
-    span: Option<&'a trace::Span>,
+    span: Option<&'a Span>,
 }
 
 /// The reason for which a client was rejected.
@@ -137,7 +138,7 @@ impl<'a> RejectedClient<'a> {
     }
 
     /// Sets the span that the rejection is logged in.
-    pub(crate) fn in_span(self, span: Option<&'a trace::Span>) -> Self {
+    pub(crate) fn in_span(self, span: Option<&'a Span>) -> Self {
         Self { span, ..self }
     }
 

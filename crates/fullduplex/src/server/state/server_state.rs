@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fullduplex_proto::{CloseCode, CloseFrame};
 use tokio::sync::watch;
 
+use crate::base::span::Span;
 use crate::connection::driver::DrivenConnection;
+use crate::connection::open_connections::OpenConnections;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerLimits;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
 use crate::server::state::handshake_limit::HandshakeLimiter;
-use crate::server::state::open_connections::OpenConnections;
 use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::rejection::RejectionReports;
 use crate::server::state::stats::ServerStats;
 use crate::server::state::stats::StatsRecorder;
-use crate::server::state::trace::Span;
 use crate::transport::Transport;
 
 /// The state that all connections of a server share.
 pub(crate) struct ServerState {
     pub(crate) handshakes: HandshakeLimiter,
-    pub(crate) websockets: OpenConnections,
+    pub(crate) websockets: OpenConnections<StatsRecorder>,
     phase: watch::Sender<LifecyclePhase>,
     pub(crate) limiter: ConnectionLimiter,
     /// The number of WebSockets that were sent a Close frame with 1001.

@@ -12,9 +12,10 @@ mod on {
 
     use fullduplex_proto::CloseInfo;
     use http::Request;
-    use tracing::{Span, debug, debug_span, error, info};
+    use tracing::{debug, debug_span, error, info};
 
     use crate::base::error::Error;
+    use crate::base::span::Span;
     use crate::connection::stats::ConnectionStats;
     use crate::server::policy::connect_info::ConnectInfo;
     use crate::server::policy::peer::PeerAddr;
@@ -30,11 +31,6 @@ mod on {
         let client = remote.map(|remote| tracing::field::display(remote.client.clone()));
         let path = request.uri().path();
         debug_span!("websocket", client, path, version = ?request.version())
-    }
-
-    /// Calls a function inside a span.
-    pub(crate) fn in_scope<T>(span: &Span, call: impl FnOnce() -> T) -> T {
-        span.in_scope(call)
     }
 
     /// A future that runs inside a span.
@@ -104,19 +100,12 @@ mod off {
     use http::Request;
 
     use crate::base::error::Error;
+    use crate::base::span::Span;
     use crate::connection::stats::ConnectionStats;
     use crate::server::policy::peer::PeerAddr;
 
-    /// A span without content, as the feature `tracing` is off.
-    #[derive(Clone)]
-    pub(crate) struct Span;
-
     pub(crate) fn span<'a>(_: impl FnOnce() -> &'a Request<()>) -> Span {
         Span
-    }
-
-    pub(crate) fn in_scope<T>(_: &Span, call: impl FnOnce() -> T) -> T {
-        call()
     }
 
     pub(crate) type Instrumented<F> = F;
@@ -141,5 +130,3 @@ mod off {
 pub(crate) use off::*;
 #[cfg(feature = "tracing")]
 pub(crate) use on::*;
-#[cfg(feature = "tracing")]
-pub(crate) use tracing::Span;

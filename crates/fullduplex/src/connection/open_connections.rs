@@ -1,4 +1,5 @@
-//! The list of the open WebSockets of a server, to close all of them when it shuts down.
+//! The list of the open WebSockets of a server or a client: to sum up their traffic, and to close
+//! all of them when a server shuts down.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,45 +8,56 @@ use fullduplex_proto::CloseInfo;
 use tokio::sync::Notify;
 
 use crate::base::registry::Registry;
+use crate::base::span::Span;
 use crate::base::sync::Mutex;
+use crate::connection::close_kind::CloseKind;
 use crate::connection::driver::DrivenConnection;
 use crate::connection::observer::{ConnectionObserver, Registration, SharedObserver};
 use crate::connection::stats::ConnectionStats;
 use crate::connection::websocket::WebSocket;
-use crate::server::state::panics;
-use crate::server::state::panics::{SUBSCRIBER, caught};
-use crate::server::state::permit::ConnectionPermit;
-use crate::server::state::stats::{CloseKind, StatsRecorder};
-use crate::server::state::trace;
-use crate::server::state::trace::Span;
 use crate::transport::Transport;
 
-/// A list of the open WebSockets of a server.
-pub(crate) struct OpenConnections {
-    shared: Arc<SharedConnections>,
+/// A server or a client, which counts and traces what happens to its WebSockets.
+pub(crate) trait ConnectionOwner: Send + Sync + 'static {
+    /// What a WebSocket holds of its owner until it ends.
+    type Permit: Send + Sync;
+
+    /// Counts the answer to a keepalive Ping.
+    fn count_round_trip(&self, took: Duration);
+    /// Counts and traces a panic of foreign code.
+    fn record_panic(&self, what: &'static str);
+    /// Counts the end of a WebSocket.
+    fn count_end(&self, end: CloseKind, traffic: ConnectionStats);
+    /// Traces the end of a WebSocket, and catches the panics of the subscriber.
+    fn trace_end(&self, span: Span, info: Option<&CloseInfo>, traffic: &ConnectionStats);
+}
+
+/// A list of the open WebSockets of an owner.
+pub(crate) struct OpenConnections<O: ConnectionOwner> {
+    shared: Arc<SharedConnections<O>>,
     /// `shared`, in the form that connections report to.
     observer: SharedObserver,
 }
 
-struct SharedConnections {
-    entries: Mutex<Registry<Entry>>,
-    record: StatsRecorder,
+struct SharedConnections<O: ConnectionOwner> {
+    entries: Mutex<Registry<Entry<O::Permit>>>,
+    owner: O,
     /// Notified when the last WebSocket has ended.
     emptied: Notify,
 }
 
 /// An open WebSocket.
-struct Entry {
+struct Entry<P> {
     connection: Weak<dyn DrivenConnection>,
-    permit: Arc<ConnectionPermit>,
+    permit: P,
     span: Span,
 }
 
-impl OpenConnections {
-    /// Creates an empty list that adds the statistics of ended WebSockets to `record`.
-    pub(crate) fn new(record: StatsRecorder) -> Self {
+impl<O: ConnectionOwner> OpenConnections<O> {
+    /// Creates an empty list, which reports the ends of its WebSockets to `owner`.
+    pub(crate) fn new(owner: O) -> Self {
         let (entries, emptied) = Default::default();
-        let shared = Arc::new(SharedConnections { entries, record, emptied });
+        let shared = Arc::new(SharedConnections { entries, owner, emptied });
         let observer: Arc<dyn ConnectionObserver> = shared.clone();
         Self { shared, observer: Arc::new(observer) }
     }
@@ -54,7 +66,7 @@ impl OpenConnections {
     pub(crate) fn add<S: Transport>(
         &self,
         websocket: &WebSocket<S>,
-        permit: Arc<ConnectionPermit>,
+        permit: O::Permit,
         span: Span,
     ) -> Arc<dyn DrivenConnection> {
         let connection = websocket.connection();
@@ -93,13 +105,13 @@ impl OpenConnections {
     }
 }
 
-impl ConnectionObserver for SharedConnections {
+impl<O: ConnectionOwner> ConnectionObserver for SharedConnections<O> {
     fn round_trip(&self, took: Duration) {
-        self.record.round_trip(took);
+        self.owner.count_round_trip(took);
     }
 
     fn panicked(&self, what: &'static str) {
-        panics::record_panic(&self.record, what);
+        self.owner.record_panic(what);
     }
 
     fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: ConnectionStats) {
@@ -111,10 +123,10 @@ impl ConnectionObserver for SharedConnections {
         drop(connection);
         // Before `emptied` is notified: a drain that wakes up must find the permit returned.
         drop(permit);
-        self.record.end(CloseKind::of(info), traffic);
+        self.owner.count_end(CloseKind::of(info), traffic);
         if is_last {
             self.emptied.notify_waiters();
         }
-        let _ = caught(&self.record, SUBSCRIBER, move || trace::closed(&span, info, &traffic));
+        self.owner.trace_end(span, info, &traffic);
     }
 }
