@@ -112,8 +112,8 @@
 //! | `http3` | WebSockets on HTTP/3 (RFC 9220), by quinn; needs `tls` or `aws-lc-rs` |
 //! | `hyper` | [`Server::service`] for ordinary HTTP, [`upgrade`] for hyper's servers |
 //! | `tower` | [`WebSocketLayer`]; includes `hyper` |
-//! | `metrics` | statistics for a recorder of the crate `metrics` |
-//! | `tracing` | events and spans for subscribers of the crate `tracing` |
+//! | `metrics` | statistics of servers and clients for a recorder of the crate `metrics` |
+//! | `tracing` | events and spans of servers and clients for subscribers of the crate `tracing` |
 //! | `serde` | `Serialize` and `Deserialize` of texts, close codes and how connections ended |
 //! | `json` | [`Message::json`] and [`Message::parse_json`]; includes `serde` |
 //! | `self-signed` | [`SelfSigned`] certificates for tests; needs `tls` or `aws-lc-rs` |

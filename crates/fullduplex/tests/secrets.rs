@@ -24,10 +24,10 @@ use bytes::Bytes;
 use common::server::Pieces;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, say};
-use fullduplex::client::HttpVersion;
+use fullduplex::client::{HttpVersion, Proxy, ReconnectEvent};
 use fullduplex::server::policy::OriginPolicy;
 use fullduplex::server::{Body, DrainOptions, Handshake, Server, ServerConfig};
-use fullduplex::{ClientBuilder, CloseCode};
+use fullduplex::{ClientBuilder, CloseCode, ErrorKind};
 use http::{Request, Response, StatusCode};
 use tower::service_fn;
 use tracing::field::{Field, Visit};
@@ -79,6 +79,13 @@ impl Subscriber for Log {
 
 async fn answer(mut handshake: Handshake) {
     match handshake.request().uri().path() {
+        "/moved" => {
+            let mut response = Response::new("secret-answer");
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            let location = "/accepted?secret-query".parse().unwrap();
+            response.headers_mut().insert("location", location);
+            return drop(handshake.respond(response).await);
+        }
         "/refused" => {
             let mut response = Response::new("secret-answer");
             *response.status_mut() = StatusCode::FORBIDDEN;
@@ -134,10 +141,19 @@ fn log_has_no_secrets() {
         "reading the request failed",
         "/accepted",
         "closed",
+        "fullduplex::client",
+        "connecting",
+        "redirected",
+        "connecting failed",
+        "kind=Proxy",
+        "reconnecting",
     ] {
         assert!(log.contains(said), "{said} is not in the log:\n{log}");
     }
     let told = log.lines().filter(|line| line.contains("secret")).collect::<Vec<_>>();
+    assert!(told.is_empty(), "{told:#?}");
+    let of_client = log.lines().filter(|line| line.contains("fullduplex::client"));
+    let told = of_client.filter(|line| line.contains("private")).collect::<Vec<_>>();
     assert!(told.is_empty(), "{told:#?}");
     // Nor in the base64 of Basic, nor as bytes of an array.
     for hidden in ["c2VjcmV0", "115, 101, 99, 114, 101, 116", "\\x73\\x65\\x63"] {
@@ -179,6 +195,16 @@ async fn all_of_it() {
             }
             websocket.close(CloseCode::new(4000), "").await.unwrap();
         }
+        // A redirection, and a client that reconnects, both with a user in the URL.
+        let secret_user = url("moved").replace("//", "//secret-user:secret-password@");
+        let following = with_secrets(version).max_redirects(1).build().unwrap();
+        let (mut websocket, _) = following.connect(&secret_user).await.unwrap();
+        // The server tells the reason of a Close, the client does not.
+        websocket.close(CloseCode::new(4000), "private-reason").await.unwrap();
+        let secret_user = secret_user.replace("moved", "refused");
+        let mut feed = following.reconnecting(secret_user).retry_if(|_| true).start();
+        assert!(matches!(feed.next().await, Some(ReconnectEvent::Disconnected { .. })));
+        drop(feed);
         for path in ["refused", "unknown", "panics", "looking-panics"] {
             client.connect(&url(path)).await.unwrap_err();
         }
@@ -193,9 +219,32 @@ async fn all_of_it() {
         let foreign = with_secrets(version).header("origin", "https://evil.example");
         foreign.build().unwrap().connect(&url("foreign")).await.unwrap_err();
     }
+    for proxy in ["http", "socks5", "socks5h"] {
+        rejected_by_proxy(proxy).await;
+    }
     raw(port).await;
     handle.drain(DrainOptions::default().spread(Duration::ZERO)).await;
     serving.await.unwrap().unwrap();
+}
+
+/// A connection through a proxy that accepts no credentials.
+async fn rejected_by_proxy(scheme: &str) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let is_http = scheme == "http";
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 1024];
+        let _ = stream.read(&mut asked).await;
+        let answer: &[u8] = if is_http { b"HTTP/1.1 407 secret-reason\r\n\r\n" } else { &[5, 255] };
+        let _ = stream.write_all(answer).await;
+    });
+    let proxy = Proxy::parse(&format!("{scheme}://secret-user:secret-password@{address}"));
+    let client = with_secrets(HttpVersion::Http1).proxy(proxy.unwrap()).build().unwrap();
+    let error = client.connect("wss://127.0.0.1:9/?secret-query").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Proxy, "{error}");
+    serving.await.unwrap();
 }
 
 /// Requests that our client does not send.

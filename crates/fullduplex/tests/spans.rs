@@ -7,10 +7,9 @@
 mod common;
 
 use std::convert::Infallible;
-use std::fmt::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
+use common::log::Log;
 use common::{client, say};
 use fullduplex::client::HttpVersion;
 use fullduplex::server::{Handshake, Server, ServerHandle, WebSocketLayer};
@@ -23,78 +22,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, ServiceExt};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Instrument, Metadata, Subscriber};
-
-/// Notes each event with the names of the spans that it is in.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Inner>>);
-
-#[derive(Default)]
-struct Inner {
-    /// The name of a span, and its parent.
-    spans: Vec<(&'static Metadata<'static>, Option<u64>)>,
-    entered: Vec<u64>,
-    lines: Vec<String>,
-}
-
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            let _ = write!(self.0, "{value:?}");
-        }
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("fullduplex") || metadata.target().starts_with("spans")
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut inner = self.0.lock().unwrap();
-        let parent = match span.parent() {
-            Some(parent) => Some(parent.into_u64()),
-            None if span.is_contextual() => inner.entered.last().copied(),
-            None => None,
-        };
-        inner.spans.push((span.metadata(), parent));
-        Id::from_u64(inner.spans.len() as u64)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut message = Message(String::new());
-        event.record(&mut message);
-        let mut inner = self.0.lock().unwrap();
-        let mut within = match event.parent() {
-            Some(parent) => Some(parent.into_u64()),
-            None => inner.entered.last().copied(),
-        };
-        let mut line = message.0;
-        while let Some(span) = within {
-            let (metadata, parent) = inner.spans[usize::try_from(span).unwrap() - 1];
-            line = format!("{}: {line}", metadata.name());
-            within = parent;
-        }
-        inner.lines.push(line);
-    }
-
-    fn enter(&self, span: &Id) {
-        self.0.lock().unwrap().entered.push(span.into_u64());
-    }
-
-    fn exit(&self, span: &Id) {
-        let mut inner = self.0.lock().unwrap();
-        let at = inner.entered.iter().rposition(|entered| *entered == span.into_u64()).unwrap();
-        inner.entered.remove(at);
-    }
-}
+use tracing::Instrument;
 
 async fn handle(mut websocket: WebSocket) {
     tracing::info!("handled");
@@ -113,15 +41,15 @@ async fn visit(address: SocketAddr, handle: &ServerHandle) {
 }
 
 fn sorted(log: &Log) -> Vec<String> {
-    let mut lines = std::mem::take(&mut log.0.lock().unwrap().lines);
+    let mut lines = log.take();
     lines.sort();
     lines
 }
 
 #[tokio::test]
 async fn span_of_a_websocket_is_entered_once_in_every_kind_of_handler() {
-    let log = Log::default();
-    let _default = tracing::subscriber::set_default(log.clone());
+    let log = Log::of(&["fullduplex::server", "spans"]);
+    let _subscribed = log.subscribe();
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let (address, server_handle) = (server.local_addr().unwrap(), server.handle());
     tokio::spawn(server.serve(handle));
@@ -150,8 +78,8 @@ async fn span_of_a_websocket_is_entered_once_in_every_kind_of_handler() {
 
 #[tokio::test]
 async fn span_of_a_websocket_is_within_that_of_its_request() {
-    let log = Log::default();
-    let _default = tracing::subscriber::set_default(log.clone());
+    let log = Log::of(&["fullduplex::server", "spans"]);
+    let _subscribed = log.subscribe();
     let tracked = ServerHandle::new();
     let layer = WebSocketLayer::new(|websocket, _| handle(websocket)).track(&tracked);
     let service = ServiceBuilder::new().layer(layer).service(tower::service_fn(

@@ -16,6 +16,9 @@ use crate::base::message_memory;
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
+/// The name under which panics of the `tracing` subscriber are counted and logged.
+pub(crate) const SUBSCRIBER: &str = "the tracing subscriber";
+
 /// Calls foreign code and catches its panic.
 ///
 /// Foreign code is responsible for its own state after a panic.

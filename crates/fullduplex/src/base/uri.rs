@@ -104,6 +104,11 @@ impl WsUri {
         Ok(target)
     }
 
+    /// Returns the path without the query.
+    pub(crate) fn path(&self) -> &str {
+        self.resource.split_once('?').map_or(&self.resource, |(path, _)| path)
+    }
+
     /// Resolves a redirection from this URI to `to`.
     pub(crate) fn join(&self, to: &str) -> Result<Self, String> {
         let base = Url::parse(&self.url()).map_err(|error| error.to_string())?;

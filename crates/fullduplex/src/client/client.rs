@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, Response};
 use crate::base::error::Error;
 use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::protected_headers::check_name;
+use crate::client::client_stats::ClientStats;
 use crate::client::connect::server_connector::ServerConnector;
 use crate::client::cookies::CookieJar;
 use crate::client::http_version::HttpVersion;
@@ -21,6 +22,7 @@ use crate::client::http3::pool::Http3Pool;
 #[cfg(any(feature = "http2", feature = "http3"))]
 use crate::client::multiplexed::capability_cache::CapabilityCache;
 use crate::client::request::{ClientRequest, IntoClientRequest, convert};
+use crate::client::state::ClientState;
 use crate::connection::websocket::WebSocket;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the default settings of a [`Client`].
@@ -46,7 +48,7 @@ pub async fn connect(request: impl IntoClientRequest) -> Result<(WebSocket, Resp
 }
 
 /// A WebSocket client: reusable settings for connections. Clones share TLS sessions, cached
-/// server capabilities and HTTP/2 and HTTP/3 connections.
+/// server capabilities, HTTP/2 and HTTP/3 connections, and [statistics](Self::stats).
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -78,6 +80,7 @@ pub struct Client {
     pub(super) cross_origin_headers: Vec<HeaderName>,
     pub(super) cookies: Option<Arc<dyn CookieJar>>,
     pub(super) http_version: HttpVersion,
+    pub(super) state: Arc<ClientState>,
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(super) capabilities: Arc<CapabilityCache>,
     #[cfg(feature = "http2")]
@@ -99,6 +102,7 @@ impl Default for Client {
             cross_origin_headers: Vec::new(),
             cookies: None,
             http_version: HttpVersion::default(),
+            state: Arc::default(),
             #[cfg(any(feature = "http2", feature = "http3"))]
             capabilities: Arc::default(),
             #[cfg(feature = "http2")]
@@ -136,6 +140,15 @@ impl Client {
     ) -> Result<(WebSocket, Response<()>), Error> {
         let ClientRequest { target, headers } = convert(request)?;
         self.with_headers(headers)?.connect_redirected(target).await
+    }
+
+    /// Returns the statistics of the client and its clones.
+    ///
+    /// They include WebSockets of [`connect`](Self::connect), of
+    /// [`connect_over`](Self::connect_over) and of [`reconnecting`](Self::reconnecting) clients.
+    /// [`fullduplex::connect`](crate::connect) has a client of its own, which can't be asked.
+    pub fn stats(&self) -> ClientStats {
+        self.state.stats()
     }
 
     /// Closes the HTTP/3 connections without WebSockets: sends `CONNECTION_CLOSE`, and waits

@@ -8,7 +8,9 @@ use http::{HeaderMap, Response};
 use crate::base::deadline::{doing, within};
 use crate::base::error::Error;
 use crate::base::rng::nonce;
+use crate::base::span;
 use crate::base::uri::WsUri;
+use crate::client::attempt::Attempt;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
 #[cfg(feature = "_tls")]
@@ -63,7 +65,10 @@ impl Client {
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
         let ClientRequest { target, headers } = convert(request)?;
         let client = self.with_headers(headers)?;
-        client.handshake(stream, &target, &client.headers).await
+        let attempt = Attempt::start(&self.state, &target);
+        let handshake = client.handshake(stream, &target, &client.headers);
+        let result = span::within(attempt.span(), handshake).await;
+        attempt.end(result)
     }
 
     async fn handshake<S: Transport>(

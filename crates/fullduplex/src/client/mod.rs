@@ -29,9 +29,11 @@
 //!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
 //! ```
 
+mod attempt;
 mod builder;
 #[allow(clippy::module_inception, reason = "it is the file of `Client`")]
 mod client;
+mod client_stats;
 mod connect;
 mod cookies;
 mod dispatch;
@@ -43,12 +45,16 @@ mod http2;
 #[cfg(feature = "http3")]
 mod http3;
 mod http_version;
+#[cfg(feature = "metrics")]
+mod metrics;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod multiplexed;
 mod reconnect;
 mod redirect;
 mod request;
 mod response;
+mod state;
+mod trace;
 
 pub use builder::ClientBuilder;
 pub use client::{Client, connect};
@@ -66,3 +72,10 @@ pub use reconnect::{
     ReconnectStats, Reconnecting, RequestOverride,
 };
 pub use request::IntoClientRequest;
+
+/// Statistics of a client.
+pub mod stats {
+    pub use super::client_stats::{ClientStats, ConnectOutcome};
+    pub use crate::base::histogram::Histogram;
+    pub use crate::connection::close_kind::CloseKind;
+}

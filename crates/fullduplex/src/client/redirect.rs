@@ -8,9 +8,12 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Response};
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::span;
 use crate::base::uri::WsUri;
+use crate::client::attempt::Attempt;
 use crate::client::client::Client;
 use crate::client::response;
+use crate::client::trace;
 use crate::connection::websocket::WebSocket;
 use crate::transport::net_stream::NetStream;
 
@@ -18,8 +21,17 @@ use crate::transport::net_stream::NetStream;
 pub(super) const CREDENTIALS: [HeaderName; 4] = [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION];
 
 impl Client {
-    /// Connects, and follows up to `max_redirects` redirections.
+    /// Connects, and follows up to `max_redirects` redirections. Counts and traces that.
     pub(super) async fn connect_redirected(
+        &self,
+        target: WsUri,
+    ) -> Result<(WebSocket<NetStream>, Response<()>), Error> {
+        let attempt = Attempt::start(&self.state, &target);
+        let result = span::within(attempt.span(), self.follow_redirections(target)).await;
+        attempt.end(result)
+    }
+
+    async fn follow_redirections(
         &self,
         mut target: WsUri,
     ) -> Result<(WebSocket<NetStream>, Response<()>), Error> {
@@ -37,6 +49,9 @@ impl Client {
                 }
                 Some(next) => {
                     target = next?;
+                    let status = rejection.response().map(Response::status);
+                    self.state.record.redirected();
+                    let _ = self.state.record.traced(|| trace::redirected(status, &target));
                     remaining -= 1;
                 }
             }

@@ -7,6 +7,8 @@ pub(crate) mod close_kind;
 pub(crate) mod control_frames;
 pub(crate) mod driver;
 pub(crate) mod message_io;
+#[cfg(all(feature = "metrics", any(feature = "client", feature = "server")))]
+pub(crate) mod metrics;
 pub(crate) mod observer;
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) mod open_connections;

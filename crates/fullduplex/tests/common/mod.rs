@@ -6,6 +6,10 @@ pub mod example;
 pub mod http2;
 #[cfg(all(feature = "http2", feature = "tower"))]
 pub mod hyper;
+#[cfg(feature = "tracing")]
+pub mod log;
+#[cfg(feature = "metrics")]
+pub mod recorder;
 pub mod server;
 #[cfg(feature = "_tls")]
 pub mod tls;

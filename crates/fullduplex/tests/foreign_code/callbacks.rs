@@ -89,10 +89,12 @@ async fn panic_in_a_hook_costs_one_attempt() {
 
 #[cfg(feature = "tracing")]
 mod tracing_events {
+    use fullduplex::Client;
     use tracing::Event;
 
     use super::*;
     use crate::subscriber::{Calls, subscribe};
+    use crate::{on_runtime, without_deadlock};
 
     /// Panics at each event of the library, and counts them.
     struct Panicking(Arc<AtomicU32>);
@@ -104,6 +106,73 @@ mod tracing_events {
                 panic!("as asked");
             }
         }
+    }
+
+    /// Panics at each event of a client.
+    struct PanicsAtClients;
+
+    impl Calls for PanicsAtClients {
+        fn event(&self, event: &Event<'_>) {
+            assert!(!event.metadata().target().starts_with("fullduplex::client"), "as asked");
+        }
+    }
+
+    #[tokio::test]
+    async fn panic_in_the_subscriber_costs_a_client_nothing() {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", server.local_addr().unwrap());
+        tokio::spawn(server.serve(echo));
+        let _subscribed = subscribe(PanicsAtClients);
+        let client = client(HttpVersion::Http1);
+        let (mut websocket, _) = client.connect(&url).await.unwrap();
+        say(&mut websocket, "in").await;
+        websocket.close(CloseCode::NORMAL, "").await.unwrap();
+        // The attempt, the opening and the end.
+        eventually("all are counted", || client.stats().panics == 3).await;
+        assert_eq!((client.stats().websockets, client.stats().ends.len()), (0, 1));
+
+        let mut feed = client.reconnecting(&url).start();
+        for _ in 0..2 {
+            let event = in_time("a connection", feed.next()).await;
+            assert!(matches!(event, Some(ReconnectEvent::Connected { .. })), "{event:?}");
+            feed.reconnect();
+            let event = in_time("its end", feed.next()).await;
+            assert!(matches!(event, Some(ReconnectEvent::Disconnected { .. })), "{event:?}");
+        }
+    }
+
+    /// Asks the client for its statistics at each event.
+    struct Asking(Client, Arc<AtomicU32>);
+
+    impl Calls for Asking {
+        fn event(&self, event: &Event<'_>) {
+            if event.metadata().target().starts_with("fullduplex::client") {
+                assert_eq!(self.0.stats().panics, 0);
+                self.1.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+
+        fn end_of_a_span(&self) {
+            assert_eq!(self.0.stats().panics, 0);
+        }
+    }
+
+    #[test]
+    fn subscriber_may_ask_the_client_that_calls_it() {
+        without_deadlock(|| {
+            on_runtime(async {
+                let server = Server::bind("127.0.0.1:0").await.unwrap();
+                let url = format!("ws://{}/", server.local_addr().unwrap());
+                tokio::spawn(server.serve(echo));
+                let client = client(HttpVersion::Http1);
+                let events: Arc<AtomicU32> = Arc::default();
+                let _subscribed = subscribe(Asking(client.clone(), events.clone()));
+                let (mut websocket, _) = client.connect(&url).await.unwrap();
+                websocket.close(CloseCode::NORMAL, "").await.unwrap();
+                eventually("its end is told", || events.load(Ordering::SeqCst) == 3).await;
+                assert_eq!(client.stats().panics, 0);
+            });
+        });
     }
 
     #[tokio::test]

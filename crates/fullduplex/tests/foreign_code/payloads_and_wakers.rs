@@ -278,7 +278,11 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             let client = super::common::client(fullduplex::client::HttpVersion::Http1);
             for _ in 0..3 {
                 let (mut websocket, _) = client.connect(&url).await.unwrap();
-                super::common::say(&mut websocket, "hello").await;
+                websocket.send("hello").await.unwrap();
+                // After what the events of this client have published.
+                while let message = in_time("the echo", websocket.next()).await.unwrap().unwrap()
+                    && message.as_text() != Some("hello")
+                {}
                 websocket.close(CloseCode::NORMAL, "").await.unwrap();
             }
             eventually("they are closed", || handle.websocket_count() == 0).await;

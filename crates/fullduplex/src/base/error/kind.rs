@@ -19,7 +19,7 @@ use std::fmt;
 /// assert_eq!(exit_code(ErrorKind::Timeout), 75);
 /// assert_eq!(ErrorKind::Timeout.to_string(), "timed out");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The transport failed or ended too early.

@@ -9,6 +9,7 @@ mod reconnecting;
 mod sender;
 mod settings;
 mod task;
+mod trace;
 
 pub use backoff::Backoff;
 pub use connection::ReconnectStats;

@@ -11,6 +11,7 @@ use futures_core::stream::FusedStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::error::Error;
+use crate::client::client_stats::MessageQueue;
 use crate::client::reconnect::connection::{ConnectionRecord, ReconnectStats};
 use crate::client::reconnect::control::{Control, ControlReceiver};
 use crate::client::reconnect::event::ReconnectEvent;
@@ -37,12 +38,16 @@ impl ReconnectBuilder {
         let queue = OfflineQueue::new(self.capacity.max(1), self.offline_policy);
         let connection = ConnectionRecord::default();
         let shared = Arc::new(ReconnectShared { queue, connection, control });
+        let queue: Arc<dyn MessageQueue> = shared.clone();
+        let queue_key = self.client.state.record.queue_started(Arc::downgrade(&queue));
+        drop(queue);
         let task = ReconnectTask {
             builder: self,
             shared: shared.clone(),
             events: event_sender,
             control: ControlReceiver::new(receiver),
             unsent: None,
+            queue_key,
         };
         tokio::spawn(task.run());
         Reconnecting { events, sender: ReconnectSender::new(shared), has_ended: false }

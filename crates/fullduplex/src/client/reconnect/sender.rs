@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::sync::Mutex;
+use crate::client::client_stats::MessageQueue;
 use crate::client::reconnect::connection::{ConnectionRecord, ReconnectStats};
 use crate::client::reconnect::control::Control;
 use crate::client::reconnect::queue::OfflineQueue;
@@ -38,6 +39,16 @@ impl ReconnectShared {
     async fn flush(&self) -> Result<(), Error> {
         self.queue.sent().await?;
         self.present()?.flush().await
+    }
+}
+
+impl MessageQueue for ReconnectShared {
+    fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn dropped(&self) -> u64 {
+        self.queue.dropped()
     }
 }
 

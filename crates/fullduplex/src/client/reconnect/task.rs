@@ -14,11 +14,14 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::guard;
 use crate::base::guard::Panicked;
 use crate::client::client::Client;
+use crate::client::client_stats::StatsRecorder;
 use crate::client::reconnect::control::{ControlReceiver, Interruption};
 use crate::client::reconnect::event::{DisconnectReason, ReconnectEvent};
 use crate::client::reconnect::queue::OfflineQueue;
 use crate::client::reconnect::sender::ReconnectShared;
 use crate::client::reconnect::settings::{ReconnectBuilder, RequestOverride};
+use crate::client::reconnect::trace;
+use crate::connection::open_connections::ConnectionOwner as _;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
@@ -34,6 +37,8 @@ pub(super) struct ReconnectTask {
     pub(super) control: ControlReceiver,
     /// A message that was taken from the queue and not yet written to a connection.
     pub(super) unsent: Option<Message>,
+    /// The key of the queue in the statistics of the client.
+    pub(super) queue_key: u32,
 }
 
 impl Drop for ReconnectTask {
@@ -41,6 +46,8 @@ impl Drop for ReconnectTask {
     fn drop(&mut self) {
         self.shared.connection.ended();
         self.shared.queue.close();
+        // Nothing is dropped from a closed queue.
+        self.record().queue_ended(self.queue_key, self.shared.queue.dropped());
     }
 }
 
@@ -55,9 +62,13 @@ impl ReconnectTask {
     /// Connects, runs the connection until it ends, waits and connects again.
     async fn run_until_stopped(&mut self) -> Result<(), Stop> {
         let (mut failures, mut attempts) = (0_u32, 0);
+        let mut is_retry = false;
         loop {
             attempts += 1;
             self.shared.connection.attempt_started();
+            if std::mem::replace(&mut is_retry, true) {
+                self.record().retried();
+            }
             let attempt = connect(&self.builder, attempts);
             let connected = tokio::select! {
                 connected = guard::caught_in(Box::pin(attempt)) => connected,
@@ -71,7 +82,7 @@ impl ReconnectTask {
                 },
             };
             let reason = match connected {
-                Err(Panicked) => panicked("a hook or a connector"),
+                Err(Panicked) => self.panicked("a hook or a connector"),
                 Ok(Err(error)) => DisconnectReason::Failed(error),
                 Ok(Ok((websocket, response))) => {
                     let since = Instant::now();
@@ -82,7 +93,8 @@ impl ReconnectTask {
                     let reason = guard::caught_in(self.run_connection(websocket)).await;
                     self.shared.queue.set_connected(false);
                     self.shared.connection.ended();
-                    let reason = reason.unwrap_or_else(|Panicked| Ok(panicked("the transport")))?;
+                    let reason =
+                        reason.unwrap_or_else(|Panicked| Ok(self.panicked("the transport")))?;
                     // A connection that ends early counts as a failure, so that the backoff also
                     // applies to a server that accepts connections and closes them at once.
                     if since.elapsed() >= self.builder.backoff.stable_after {
@@ -93,7 +105,7 @@ impl ReconnectTask {
             };
             if matches!(reason, DisconnectReason::Requested) {
                 let retry_in = Some(Duration::ZERO);
-                self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await?;
+                self.emit_disconnected(reason, retry_in).await?;
                 continue;
             }
             failures = failures.saturating_add(1);
@@ -104,10 +116,13 @@ impl ReconnectTask {
             // A close by the application is final, whatever the peer did at the same time.
             let is_closed = self.control.close_frame().is_some();
             let decision = guard::caught(|| (self.builder.retry_if)(&reason));
-            let should_retry =
-                !is_closed && decision.unwrap_or_else(|Panicked| reason.is_retryable());
+            let decision = decision.unwrap_or_else(|Panicked| {
+                self.record().record_panic("retry_if");
+                reason.is_retryable()
+            });
+            let should_retry = !is_closed && decision;
             let retry_in = should_retry.then(|| self.builder.backoff.delay(failures, retry_after));
-            self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await?;
+            self.emit_disconnected(reason, retry_in).await?;
             let Some(delay) = retry_in else { return Err(Stop) };
             tokio::select! {
                 () = sleep(delay) => {}
@@ -118,6 +133,27 @@ impl ReconnectTask {
                 },
             }
         }
+    }
+
+    fn record(&self) -> &StatsRecorder {
+        &self.builder.client.state.record
+    }
+
+    /// Counts a panic in the application's code, which ends only this attempt or connection, and
+    /// returns the reason after it.
+    fn panicked(&self, what: &'static str) -> DisconnectReason {
+        self.record().record_panic(what);
+        DisconnectReason::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
+    }
+
+    async fn emit_disconnected(
+        &self,
+        reason: DisconnectReason,
+        retry_in: Option<Duration>,
+    ) -> Result<(), Stop> {
+        let url = &self.builder.url;
+        let _ = self.record().traced(|| trace::disconnected(url, &reason, retry_in));
+        self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await
     }
 
     async fn emit(&self, event: ReconnectEvent) -> Result<(), Stop> {
@@ -197,12 +233,6 @@ async fn run_hook<T>(
 ) -> Result<T, Error> {
     let result = within("connect_timeout", client.connect_timeout, hook).await;
     result.map_err(|error| error.with_context(&format!("the hook {name}")))?
-}
-
-/// Returns the reason after a panic in the application's code, which ends only this attempt or
-/// connection.
-fn panicked(what: &str) -> DisconnectReason {
-    DisconnectReason::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
 }
 
 /// Delivers received messages until the connection ends.

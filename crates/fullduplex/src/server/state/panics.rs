@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::base::guard;
-pub(crate) use crate::base::guard::Panicked;
+pub(crate) use crate::base::guard::{Panicked, SUBSCRIBER};
 use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace;
 
@@ -49,6 +49,3 @@ impl Drop for PanicWatch {
 pub(crate) fn record_handler_panic(record: &StatsRecorder) {
     record_panic(record, "the handler or a callback before it");
 }
-
-/// The name under which panics of the `tracing` subscriber are counted and logged.
-pub(crate) const SUBSCRIBER: &str = "the tracing subscriber";
