@@ -22,6 +22,18 @@ pub enum Initiator {
 }
 
 /// The cause of a connection's end.
+///
+/// ```
+/// use fullduplex_proto::{CloseCause, CloseInfo};
+///
+/// /// Whether the network is the cause, rather than one of the programs.
+/// fn is_network(info: &CloseInfo) -> bool {
+///     matches!(
+///         info.cause,
+///         CloseCause::TransportEnd | CloseCause::TransportError | CloseCause::KeepaliveTimeout
+///     )
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -9,6 +9,19 @@ use crate::close_code::CloseCode;
 /// The connection is failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).
 ///
 /// Its `Display` names the rule and its section, or the setting.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use fullduplex_proto::{Config, Connection, ProtocolError};
+///
+/// let mut server = Connection::server(&Config::default());
+/// server.session().open(Duration::ZERO);
+/// // A client must mask its frames (RFC 6455 §5.1).
+/// let error = server.receive(&mut *b"\x81\x05Hello".to_vec(), Duration::ZERO).unwrap_err();
+/// assert_eq!(error, ProtocolError::Unmasked);
+/// println!("closed with {}: {error}", error.close_code());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -8,6 +8,41 @@
 //! * [`deflate`] — permessage-deflate (RFC 7692): negotiation and compression.
 //! * [`frame`], [`mask`], [`utf8`], [`close`] — the parts that these are made of.
 //!
+//! A program reads from its transport into a [`ReceiveBuffer`], and writes what
+//! [`Session::outgoing`] has. The example `blocking` is a whole client on the sockets of `std`; the
+//! crate `fullduplex` is the library on tokio.
+//!
+//! ```
+//! use core::time::Duration;
+//!
+//! use fullduplex_proto::bytes::Buf;
+//! use fullduplex_proto::{Assembler, Config, Connection, MessageEvent, ReceiveBuffer};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // After the opening handshake. Time is an argument, counted from any moment.
+//! let now = Duration::ZERO;
+//! let (mut receiver, mut session) = Connection::server(&Config::default()).into_parts();
+//! session.open(now);
+//!
+//! // What was read: the text "Hello" of a client (RFC 6455 §5.7).
+//! let (mut buffer, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
+//! buffer.bytes_mut().extend_from_slice(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+//! while let Some(event) = buffer.next(&mut receiver, &mut assembler)? {
+//!     if let Some(control) = event.control() {
+//!         // Answers Pings and Closes.
+//!         session.handle_event(&control, now)?;
+//!     } else if let MessageEvent::Message(message) = event {
+//!         let (kind, payload) = (message.kind(), message.into_bytes());
+//!         session.send(kind, payload).map_err(|(error, _)| error)?;
+//!     }
+//! }
+//!
+//! // What is to be written.
+//! assert_eq!(session.outgoing().chunk(), b"\x81\x05Hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # `no_std`
 //!
 //! The crate is `no_std` with `alloc`, and has no global state, with one exception. The feature

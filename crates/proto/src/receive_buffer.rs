@@ -76,6 +76,21 @@ impl fmt::Debug for OwnedEvent {
 }
 
 /// Received bytes that are not consumed yet.
+///
+/// ```
+/// use fullduplex_proto::{Assembler, Limits, MessageEvent, ReceiveBuffer, Receiver, Role};
+///
+/// let mut receiver = Receiver::new(Role::Client, Limits::default());
+/// let (mut buffer, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
+/// buffer.bytes_mut().extend_from_slice(b"\x81\x05Hello\x89\x00\x81");
+/// let mut events = Vec::new();
+/// while let Some(event) = buffer.next(&mut receiver, &mut assembler)? {
+///     events.push(event);
+/// }
+/// assert_eq!(events, [MessageEvent::Message("Hello".into()), MessageEvent::Ping("".into())]);
+/// assert_eq!(buffer.len(), 1);
+/// # Ok::<(), fullduplex_proto::ProtocolError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct ReceiveBuffer {
     bytes: BytesMut,
@@ -164,8 +179,10 @@ impl ReceiveBuffer {
         self.next_by_events(receiver, assembler, max_held)
     }
 
-    /// Is [`next_within`](Self::next_within) for all that is no single frame. It is apart from it
-    /// so that the common case has the registers for itself.
+    /// Takes the next message or control frame that is not a single frame complete in the buffer.
+    ///
+    /// It is apart from [`next_within`](Self::next_within) so that the common case has the
+    /// registers for itself.
     #[inline(never)]
     fn next_by_events(
         &mut self,

@@ -4,6 +4,16 @@
 /// A validator of UTF-8 text that arrives in pieces.
 ///
 /// It keeps at most three bytes: the start of a character that continues in the next piece.
+///
+/// ```
+/// use fullduplex_proto::utf8::Utf8Validator;
+///
+/// let mut text = Utf8Validator::default();
+/// let (start, end) = "é".as_bytes().split_at(1);
+/// assert!(text.push(start).is_ok() && !text.is_complete());
+/// assert!(text.push(end).is_ok() && text.is_complete());
+/// assert!(text.push(b"\xff").is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Validator {
     partial: [u8; 4],

@@ -52,9 +52,9 @@ enum Text {
     Long(LongText),
 }
 
-/// The length from which on a validated view is kept. What is shorter is validated in less time than
-/// the memory of a view takes, unless it is looked at often; and a loop over slices of it, which each
-/// validate, stays cheap.
+/// The length from which on a validated view is kept. What is shorter is validated in less time
+/// than the memory of a view takes, unless it is looked at often; and a loop over slices of it,
+/// which each validate, stays cheap.
 const MIN_KEPT_VIEW: usize = 2 << 10;
 
 impl Utf8Bytes {

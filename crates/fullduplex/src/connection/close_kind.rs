@@ -3,6 +3,16 @@
 use fullduplex_proto::{CloseCause, CloseInfo, ProtocolError};
 
 /// The close code and cause of an ended WebSocket.
+///
+/// ```
+/// use fullduplex::server::stats::ServerStats;
+///
+/// /// The WebSockets whose peer went silent.
+/// fn gone_silent(stats: &ServerStats) -> u64 {
+///     let ends = stats.ends.iter();
+///     ends.filter(|(end, _)| end.cause == "keepalive_timeout").map(|(_, count)| count).sum()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct CloseKind {

@@ -20,6 +20,19 @@ pub(crate) type AcceptedInMemory = (DuplexStream, Option<SocketAddr>);
 pub struct MemoryListener(mpsc::Receiver<AcceptedInMemory>);
 
 /// A connector to a [`MemoryListener`]; see [`memory`]. Clones connect to the same listener.
+///
+/// ```
+/// use fullduplex::client::{Client, Proxies};
+/// use fullduplex::server::listen;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// let (listener, connector) = listen::memory();
+/// let stranger = connector.clone().from_address("192.0.2.1:5000".parse().ok());
+/// let client = Client::builder().connector(stranger).proxies(Proxies::none()).build()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryConnector {
     listener: mpsc::Sender<AcceptedInMemory>,

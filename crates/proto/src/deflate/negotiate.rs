@@ -38,6 +38,15 @@ impl PerMessageDeflate {
 }
 
 /// The negotiated parameters (RFC 7692 §7.1).
+///
+/// ```
+/// use fullduplex_proto::DeflateParams;
+///
+/// /// The history that a server keeps of what it has sent, in bytes.
+/// fn history(params: DeflateParams) -> usize {
+///     if params.server_no_context_takeover { 0 } else { 1 << params.server_max_window_bits }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeflateParams {

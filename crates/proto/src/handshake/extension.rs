@@ -93,6 +93,15 @@ impl Param {
 /// If the values break the grammar, or exceed [`MAX_EXTENSIONS`] or [`MAX_PARAMS`]. Values that
 /// are present must list an extension (`1#extension`, RFC 6455 §9.1): the error is
 /// [`ExtensionFault::Empty`] otherwise.
+///
+/// ```
+/// use fullduplex_proto::handshake::parse_extensions;
+///
+/// let value = b"permessage-deflate; client_max_window_bits";
+/// let extensions = parse_extensions([&value[..]].into_iter()).unwrap();
+/// assert_eq!(extensions[0].name(), "permessage-deflate");
+/// assert_eq!(extensions[0].params()[0].value(), None);
+/// ```
 pub fn parse_extensions<'h>(
     values: impl Iterator<Item = &'h [u8]>,
 ) -> Result<Vec<Extension>, ExtensionError> {

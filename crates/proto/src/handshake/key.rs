@@ -19,6 +19,15 @@ const ACCEPT_LEN: usize = 28;
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A `Sec-WebSocket-Key`: 16 bytes in base64, always 24 characters (RFC 6455 §4.1 item 7).
+///
+/// ```
+/// use fullduplex_proto::handshake::SecKey;
+///
+/// // The sample of RFC 6455 §1.3.
+/// let key = SecKey::from_nonce(*b"the sample nonce");
+/// assert_eq!(key.as_str(), "dGhlIHNhbXBsZSBub25jZQ==");
+/// assert!(key.accept().matches(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecKey([u8; KEY_LEN]);
 

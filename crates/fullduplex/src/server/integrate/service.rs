@@ -19,6 +19,23 @@ use crate::server::http::service::FullBody;
 use crate::server::integrate::layer::{Answer, Opener, WebSocketLayer};
 
 /// A service with WebSockets in front of it; see [`WebSocketLayer`].
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use fullduplex::server::WebSocketLayer;
+/// use http::{Request, Response};
+/// use tower::{Layer, service_fn};
+///
+/// async fn page(_: Request<()>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("a page".to_owned()))
+/// }
+///
+/// let layer = WebSocketLayer::new(|mut websocket, _request| async move {
+///     websocket.send("hello").await
+/// });
+/// let service = layer.layer(service_fn(page));
+/// ```
 #[derive(Clone, Debug)]
 pub struct WebSocketService<S> {
     inner: S,

@@ -8,6 +8,20 @@ use listenfd::ListenFd;
 use crate::base::error::{Error, ErrorKind};
 
 /// A listener that systemd passed.
+///
+/// ```
+/// use fullduplex::server::listen::{ActivatedSocket, listeners_from_systemd};
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// for passed in listeners_from_systemd()? {
+///     match passed.socket {
+///         ActivatedSocket::Tcp(tcp) => println!("{}: {tcp:?}", passed.name),
+///         socket => println!("{}: {socket:?}", passed.name),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ActivatedListener {

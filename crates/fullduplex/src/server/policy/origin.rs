@@ -274,6 +274,15 @@ fn is_scheme(text: &str) -> bool {
 /// `a.b.example.com`, but not `evil-example.com`. An IP address matches itself. Patterns are not
 /// supported. Pages of every subdomain may connect, so do not list a suffix under which others
 /// can register names.
+///
+/// ```
+/// use fullduplex::server::policy::{OriginPolicy, OriginSuffix};
+///
+/// let suffix: OriginSuffix = "example.com".parse()?;
+/// assert!("*.example.com".parse::<OriginSuffix>().is_err());
+/// let policy = OriginPolicy::Suffixes(vec![suffix]);
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginSuffix(Url);
 

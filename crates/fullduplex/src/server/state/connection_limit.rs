@@ -291,6 +291,15 @@ impl fmt::Debug for Permit {
 }
 
 /// The limit that a connection would exceed, with its number.
+///
+/// ```
+/// use fullduplex::server::limits::{ConnectionLimiter, ConnectionLimits, LimitReached};
+/// use fullduplex::server::policy::PeerAddr;
+///
+/// let limiter = ConnectionLimiter::new(ConnectionLimits::default().max_connections(0));
+/// let reached = limiter.try_acquire(&PeerAddr::Unix).unwrap_err();
+/// assert_eq!(reached, LimitReached::Total(0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitReached {

@@ -54,6 +54,16 @@ pub struct ServerStats {
 }
 
 /// The outcome of an opening handshake.
+///
+/// ```
+/// use fullduplex::server::stats::{HandshakeOutcome, ServerStats};
+/// use http::Version;
+///
+/// fn of_http2(stats: &ServerStats) -> u64 {
+///     let opened = HandshakeOutcome::Opened(Version::HTTP_2);
+///     stats.handshakes.get(&opened).copied().unwrap_or_default()
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HandshakeOutcome {

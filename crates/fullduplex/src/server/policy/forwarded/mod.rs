@@ -20,6 +20,18 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 
 /// The header field in which proxies report the client. Only one is read, as a proxy that sets
 /// one passes on the others as the client sent them.
+///
+/// ```
+/// use fullduplex::server::ServerConfig;
+/// use fullduplex::server::policy::{ForwardedHeader, Forwarding};
+///
+/// // Behind nginx on the same host, with `proxy_set_header X-Forwarded-For $remote_addr;`.
+/// let forwarding = Forwarding::default()
+///     .header(ForwardedHeader::XForwardedFor)
+///     .trusted("127.0.0.1, ::1".parse()?);
+/// let config = ServerConfig::default().forwarding(forwarding);
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedHeader {

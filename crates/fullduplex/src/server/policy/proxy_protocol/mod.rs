@@ -13,6 +13,16 @@ use crate::base::setters::setters;
 use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
 /// The mode that says which connections begin with a PROXY header.
+///
+/// ```
+/// use fullduplex::server::ServerConfig;
+/// use fullduplex::server::policy::{ProxyMode, ProxyProtocol};
+///
+/// // Behind haproxy, with `send-proxy-v2`.
+/// let proxy = ProxyProtocol::default().mode(ProxyMode::Required).trusted("10.0.0.0/8".parse()?);
+/// let config = ServerConfig::default().proxy_protocol(proxy);
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyMode {
