@@ -185,18 +185,24 @@ mod tests {
 
     #[tokio::test]
     async fn backpressure_waits_that_are_dropped_leave_no_entry() {
-        let (send, _rest) = full();
-        // They can't leave either: one is being written, and one is queued.
-        send.ping(b"").await.unwrap();
-        send.ping(b"").await.unwrap();
-        for _ in 0..1000 {
-            give_up(send.send("no capacity"));
-            give_up(send.ping(b""));
-            give_up(send.flush());
-            give_up(send.closed());
+        for is_ping in [false, true] {
+            let (send, _rest) = full();
+            let control = async || {
+                if is_ping { send.ping(b"").await.map(drop) } else { send.pong(b"").await }
+            };
+            // They can't leave either: one is being written, and one is queued.
+            control().await.unwrap();
+            control().await.unwrap();
+            for _ in 0..1000 {
+                give_up(send.send("no capacity"));
+                give_up(control());
+                give_up(send.flush());
+                give_up(send.closed());
+            }
+            assert_eq!(waiting(&send), 0);
+            // A Ping that was sent waits for its Pong.
+            assert_eq!(send.writer.lock().waiters.is_some(), is_ping);
         }
-        assert_eq!(waiting(&send), 0);
-        assert!(send.writer.lock().waiters.is_none());
     }
 
     #[tokio::test]
