@@ -28,8 +28,6 @@ use crate::server::state::rejection::RejectedClient;
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
-#[cfg(feature = "_tls")]
-use crate::transport::tls_stream::ClosingTlsStream;
 
 /// An accepted connection, with its permits.
 pub(crate) struct AcceptedConnection {
@@ -130,7 +128,7 @@ async fn establish(
     #[cfg(feature = "_tls")]
     if let Some(tls) = &context.tls {
         let (tls_stream, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
-        stream = NetStream::addressed(ClosingTlsStream::new(tls_stream));
+        stream = tls_stream;
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
     }
@@ -219,7 +217,7 @@ fn reassign_to_client(
 ) -> Result<(), RejectionCause> {
     let is_forwarded =
         |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Forwarded(_));
-    let Some(remote) = request.remote().filter(is_forwarded) else { return Ok(()) };
+    let Some(remote) = request.connect_info().filter(is_forwarded) else { return Ok(()) };
     let reassigned = context.reassign_permit(permit, &remote.client.to_peer());
     reassigned.map_err(|full| RejectionCause::Policy(429, full.to_string()))
 }

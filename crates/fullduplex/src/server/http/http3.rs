@@ -84,7 +84,7 @@ fn failed_to_listen(error: io::Error) -> Error {
 }
 
 fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
-    let tls = tls.quic()?;
+    let tls = tls.quic();
     // quinn panics on a configuration with which no connection can be created.
     rustls::quic::ServerConnection::new(tls.clone(), Version::V1, Vec::new()).map_err(|error| {
         let why = "QUIC needs TLS 1.3, which this TLS configuration disables (RFC 9001 §4.2)";

@@ -36,7 +36,7 @@ pub struct TlsInfo {
 
 impl TlsInfo {
     /// Returns the parameters of a connection whose handshake is done.
-    pub fn of(connection: &ServerConnection) -> Self {
+    pub(crate) fn of(connection: &ServerConnection) -> Self {
         let certificates = connection.peer_certificates().unwrap_or_default();
         Self {
             version: version(connection),

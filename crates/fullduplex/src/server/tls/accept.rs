@@ -3,17 +3,21 @@
 use std::io;
 
 use rustls::{AlertDescription, Error as RustlsError, InvalidMessage, PeerIncompatible};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::tls_text::{alert_name, certificate_problem};
 use crate::server::policy::tls_info::TlsInfo;
 use crate::server::tls::ServerTls;
+use crate::transport::net_stream::NetStream;
+use crate::transport::tls_stream::ClosingTlsStream;
 
 impl ServerTls {
-    /// Runs the TLS handshake with a client. There is no timeout.
+    /// Runs the TLS handshake with a client, on a socket or another [`NetStream`]. There is no
+    /// timeout.
+    ///
+    /// Returns the stream in TLS, which has the addresses of the one below, and what was
+    /// negotiated.
     ///
     /// # Errors
     /// The message explains the usual failures: the client speaks no TLS, shares no version or
@@ -21,14 +25,14 @@ impl ServerTls {
     ///
     /// # Cancel safety
     /// If the future is dropped, the transport is dropped with it.
-    pub async fn accept<S>(&self, stream: S) -> Result<(TlsStream<S>, TlsInfo), Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let accepting = TlsAcceptor::from(self.rustls()).accept(stream);
+    pub async fn accept(
+        &self,
+        stream: impl Into<NetStream>,
+    ) -> Result<(NetStream, TlsInfo), Error> {
+        let accepting = TlsAcceptor::from(self.rustls()).accept(stream.into());
         let stream = accepting.await.map_err(|error| self.explain(error))?;
         let info = TlsInfo::of(stream.get_ref().1);
-        Ok((stream, info))
+        Ok((NetStream::addressed(ClosingTlsStream::new(stream)), info))
     }
 
     fn explain(&self, error: io::Error) -> Error {

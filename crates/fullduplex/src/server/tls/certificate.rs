@@ -177,6 +177,9 @@ pub struct CertificateInfo {
 
 impl CertificateInfo {
     /// Parses a certificate in DER (X.509), such as one that a server presented.
+    ///
+    /// # Errors
+    /// Fails if it is not a certificate.
     pub fn of_der(der: &[u8]) -> Result<Self, Error> {
         Self::read(&der.into(), Vec::new())
     }

@@ -21,7 +21,6 @@ use rustls::{
 pub use certificate::{Certificate, CertificateInfo, CertificateWarning, PemSource};
 #[cfg(feature = "self-signed")]
 pub use self_signed::SelfSigned;
-pub use tokio_rustls::server::TlsStream;
 
 pub use crate::server::policy::tls_info::TlsInfo;
 
@@ -202,8 +201,8 @@ impl ServerTls {
 
     /// Returns the configuration for HTTP/3 over QUIC: ALPN `h3`, TLS 1.3 only (RFC 9001 §4.2).
     /// Its certificates follow a [`reload`](Self::reload); its authorities do not.
-    pub fn quic(&self) -> Result<Arc<ServerConfig>, Error> {
-        Ok(with_alpn(&self.loaded().quic, &[b"h3".to_vec()]))
+    pub fn quic(&self) -> Arc<ServerConfig> {
+        with_alpn(&self.loaded().quic, &[b"h3".to_vec()])
     }
 
     fn loaded(&self) -> LoadedCertificate {

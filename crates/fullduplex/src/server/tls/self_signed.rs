@@ -32,6 +32,9 @@ impl std::fmt::Debug for SelfSigned {
 
 impl SelfSigned {
     /// Creates a certificate for these names: DNS names, wildcards or IP addresses.
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Tls`] if a name is not valid.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, Error> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let made = rcgen::generate_simple_self_signed(names).map_err(|error| {

@@ -75,7 +75,7 @@ async fn tls_files_are_reloaded_while_connections_are_open() {
     let (chain, key) = (folder.0.join("chain.pem"), folder.0.join("key.pem"));
     ca.sign(&["a.example", "old.example"]).write(&chain, &key);
     let tls = ServerTls::files(&chain, &key).unwrap();
-    let quic = tls.quic().unwrap();
+    let quic = tls.quic();
     let trusting = || client(&ca, None, &[]);
     let (accepted, connected) = meet(&tls.clone(), trusting(), "a.example").await;
     let ((mut near, _), (mut far, _)) = (accepted.unwrap(), connected.unwrap());

@@ -114,7 +114,7 @@ async fn tls_failures_have_a_text() {
         "{error}"
     );
 
-    let new_only = ServerTls::from_rustls(tls.quic().unwrap());
+    let new_only = ServerTls::from_rustls(tls.quic());
     let old = client_of(&ca, None, &[], &[&version::TLS12]);
     let error = refused(&new_only, old, "a.example").await;
     assert!(error.contains("no TLS version"), "{error}");
@@ -122,12 +122,12 @@ async fn tls_failures_have_a_text() {
 
     let (near, mut far) = duplex(1024);
     far.write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n").await.unwrap();
-    let error = tls.accept(near).await.unwrap_err();
+    let error = tls.accept(NetStream::new(near)).await.unwrap_err();
     assert!(error.to_string().contains("plain HTTP"), "{error}");
 
     let (near, far) = duplex(1024);
     drop(far);
-    let error = tls.accept(near).await.unwrap_err();
+    let error = tls.accept(NetStream::new(near)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("disconnected during the TLS handshake"), "{error}");
 }

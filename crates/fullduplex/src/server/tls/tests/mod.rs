@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::server::policy::tls_info::TlsInfo;
+use crate::transport::net_stream::NetStream;
 
 /// An authority that signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -104,7 +105,7 @@ fn client_of(
     config
 }
 
-type Accepted = (TlsStream<DuplexStream>, TlsInfo);
+type Accepted = (NetStream, TlsInfo);
 type Connected = tokio_rustls::client::TlsStream<DuplexStream>;
 
 /// Returns both ends of a connection. The client's end waits for a byte of the server, as with
@@ -125,7 +126,7 @@ async fn meet(
         Ok((stream, names))
     };
     let accepting = async {
-        let (mut stream, info) = server.accept(near).await?;
+        let (mut stream, info) = server.accept(NetStream::new(near)).await?;
         stream.write_u8(1).await.unwrap();
         stream.flush().await.unwrap();
         Ok((stream, info))
