@@ -1,25 +1,43 @@
 //! The step `api`: the public API of each published library, as a list of its items, beside the
-//! list that is kept.
+//! list that is kept; the crates whose types it shows; and whether its enums say if they may grow.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs;
 use std::path::PathBuf;
 
 use public_api::Builder;
 
+use serde_json::Value;
+
 use crate::process::{root, run, target};
 use crate::published::{self, Published};
-use crate::{Outcome, Tally};
+use crate::{Outcome, Tally, complete_enums, foreign_types};
 
 /// The traits without methods that a type may lose by a change of a private field.
 const AUTO_TRAITS: [&str; 3] = ["Send", "Sync", "Unpin"];
 /// How many lines of a difference are shown.
 const SHOWN: usize = 60;
 
-/// Compares the API of each library with the kept list.
+/// The API of a library.
+struct Api {
+    /// The file in which it is kept.
+    file: PathBuf,
+    /// Its items, one a line.
+    items: String,
+    /// What is wrong with them, whatever was kept.
+    faults: Vec<String>,
+}
+
+/// Compares the API of each library with the kept list, and checks the crates that it shows and
+/// its enums.
 pub(crate) fn check() -> Outcome {
     let mut tally = Tally::default();
-    for (file, items) in lists()? {
+    for Api { file, items, faults } in apis()? {
+        for fault in faults.iter().take(SHOWN) {
+            println!("{fault}");
+        }
+        tally.add(if faults.is_empty() { Tally::PASSED } else { Tally::FAILED });
         let name = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
         let Ok(kept) = fs::read_to_string(&file) else {
             println!("{name} is missing; `cargo xtask api --update` writes it");
@@ -48,22 +66,22 @@ pub(crate) fn check() -> Outcome {
 /// Writes the lists anew.
 pub(crate) fn update() -> Outcome {
     let mut tally = Tally::default();
-    for (file, items) in lists()? {
+    for Api { file, items, .. } in apis()? {
         fs::write(&file, items).map_err(|error| format!("{}: {error}", file.display()))?;
         tally.add(Tally::PASSED);
     }
     Ok(tally)
 }
 
-/// Returns the API of each published library with all features, and the file where it is kept.
-fn lists() -> Result<Vec<(PathBuf, String)>, String> {
+/// Returns the API of each published library with all features.
+fn apis() -> Result<Vec<Api>, String> {
     let mut libraries = published::all()?;
     libraries.retain(Published::has_library);
     run(&mut published::doc(&libraries, "-Z unstable-options --output-format json"))?;
-    libraries.iter().map(list).collect()
+    libraries.iter().map(api).collect()
 }
 
-fn list(library: &Published) -> Result<(PathBuf, String), String> {
+fn api(library: &Published) -> Result<Api, String> {
     let name = library.documented().ok_or("a library without a name")?;
     let json = target().join("doc").join(&name).with_extension("json");
     let api = Builder::from_rustdoc_json(&json).omit_blanket_impls(true).build();
@@ -75,8 +93,13 @@ fn list(library: &Published) -> Result<(PathBuf, String), String> {
         )
     })?;
     let items = api.items().map(ToString::to_string).filter(|item| is_promised(item));
-    let text = items.map(|item| item + "\n").collect();
-    Ok((library.folder.join("public-api.txt"), text))
+    let items: String = items.map(|item| item + "\n").collect();
+    let failed = |error: &dyn Display| format!("{}: {error}", json.display());
+    let rustdoc = fs::read(&json).map_err(|error| failed(&error))?;
+    let rustdoc: Value = serde_json::from_slice(&rustdoc).map_err(|error| failed(&error))?;
+    let mut faults = foreign_types::faults(&name, &items, &rustdoc);
+    faults.extend(complete_enums::faults(&name, &rustdoc));
+    Ok(Api { file: library.folder.join("public-api.txt"), items, faults })
 }
 
 /// Whether an item is more than an implementation of an auto trait that no program asks for.

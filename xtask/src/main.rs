@@ -7,10 +7,12 @@ mod api;
 mod autobahn;
 mod cargo_tests;
 mod circles;
+mod complete_enums;
 mod docs;
 mod documents;
 mod env;
 mod features;
+mod foreign_types;
 mod fuzz;
 mod imports;
 mod layers;
@@ -40,6 +42,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// A single check that passed.
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
+    pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
 
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;

@@ -86,6 +86,9 @@ impl<S: Transport> ReceiveHalf<S> {
     ///
     /// See [`WebSocket::next_reader`](crate::WebSocket::next_reader).
     ///
+    /// # Errors
+    /// Fails as [`next`](Self::next) does.
+    ///
     /// # Cancel safety
     /// No byte is lost.
     pub async fn next_reader(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {

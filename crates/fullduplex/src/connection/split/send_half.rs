@@ -28,6 +28,8 @@ use crate::transport::net_stream::NetStream;
 
 /// The error of [`try_send`](SendHalf::try_send), with the message that was not sent.
 ///
+/// It is complete: a later try may succeed, or none can.
+///
 /// ```
 /// use fullduplex::{SendHalf, TrySendError};
 ///
@@ -225,6 +227,9 @@ impl<S: Transport> SendHalf<S> {
     /// Waits until an earlier Ping of the application is written. Returns a future of the Pong,
     /// with the round-trip time; see [`PongFuture`]. It may be dropped.
     ///
+    /// # Errors
+    /// Fails if the payload is too long or the connection is closing.
+    ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
     pub async fn ping(&self, payload: &[u8]) -> Result<PongFuture, Error> {
@@ -241,6 +246,9 @@ impl<S: Transport> SendHalf<S> {
     ///
     /// Pings are answered without it. Waits until an earlier Pong is written.
     ///
+    /// # Errors
+    /// Fails if the payload is too long or the connection is closing.
+    ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Pong is sent.
     pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
@@ -248,6 +256,9 @@ impl<S: Transport> SendHalf<S> {
     }
 
     /// Waits until everything queued is written to the transport.
+    ///
+    /// # Errors
+    /// Fails if the connection ends before that.
     ///
     /// # Cancel safety
     /// Nothing is lost: what is queued is written all the same.
