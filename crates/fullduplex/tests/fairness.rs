@@ -169,7 +169,7 @@ fn compressing() -> (Vec<End>, Vec<DuplexStream>) {
         let config = DeflateConfig::smallest_bytes().send_window_bits(send_window_bits);
         let (_, deflate): (_, PerMessageDeflate) = config.accept(&config.offers()).unwrap();
         let (near, far) = duplex(64);
-        (WebSocketBuilder::server().deflate(deflate).build(near), far)
+        (WebSocketBuilder::server().deflate(deflate).build(near).unwrap(), far)
     });
     windows.unzip()
 }

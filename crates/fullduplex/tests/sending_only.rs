@@ -197,7 +197,7 @@ fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     let (a, b) = pipe(1 << 9);
     let open = |stream, role, deflate| {
         let deflate = Some(deflate).filter(|_| compresses);
-        WebSocketBuilder::new(role).config(config).deflate(deflate).build(stream)
+        WebSocketBuilder::new(role).config(config).deflate(deflate).build(stream).unwrap()
     };
     (open(a, Role::Client, client), open(b, Role::Server, server))
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fullduplex::client::{Backoff, DisconnectReason, OfflinePolicy, ReconnectEvent, SocketOptions};
 use fullduplex::server::{Server, ServerConfig, accept_with};
-use fullduplex::{Client, ClientBuilder, Config, DeflateConfig, Error, ErrorKind, HandshakeLimits};
+use fullduplex::{
+    Client, ClientBuilder, Config, DeflateConfig, Error, ErrorKind, HandshakeLimits,
+    WebSocketBuilder,
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -74,6 +77,17 @@ fn settings_of_a_client_that_are_out_of_range_are_named() {
         names(&change(Client::builder()).build().unwrap_err(), setting);
     }
     assert!(Client::builder().build().is_ok());
+}
+
+#[tokio::test]
+async fn settings_of_a_websocket_without_a_handshake_that_are_out_of_range_are_named() {
+    let wrong = || Config::default().close_timeout(Duration::ZERO);
+    let (near, _far) = tokio::io::duplex(1);
+    let built = WebSocketBuilder::client().config(wrong()).build(near);
+    names(&built.unwrap_err(), "close_timeout");
+    for (client, server) in [(wrong(), Config::default()), (Config::default(), wrong())] {
+        names(&fullduplex::pair_with(client, server).unwrap_err(), "close_timeout");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use fullduplex_proto::{Config, PerMessageDeflate, Receiver, Role, Session};
 
 use crate::base::compression;
+use crate::base::error::Error;
 use crate::base::rng::ThreadRng;
 use crate::connection::split;
 use crate::connection::websocket::WebSocket;
@@ -15,6 +16,7 @@ const PAIR_BUFFER: usize = 64 << 10;
 
 /// A builder of a [`WebSocket`] on a transport whose opening handshake was done elsewhere.
 ///
+/// No setting fails: the first one that is not valid is reported by [`build`](Self::build).
 /// [`WebSocket::client`] and [`WebSocket::server`] are the short forms, with the defaults.
 ///
 /// ```
@@ -24,8 +26,8 @@ const PAIR_BUFFER: usize = 64 << 10;
 ///
 /// let (near, far) = tokio::io::duplex(1024);
 /// let config = Config::default().max_message_size(100);
-/// let mut server = WebSocketBuilder::server().config(config).subprotocol("chat").build(near);
-/// let mut client = WebSocketBuilder::client().subprotocol("chat").build(far);
+/// let mut server = WebSocketBuilder::server().config(config).subprotocol("chat").build(near)?;
+/// let mut client = WebSocketBuilder::client().subprotocol("chat").build(far)?;
 /// client.send("hello").await?;
 /// assert_eq!(server.next().await.expect("a message")?.as_text(), Some("hello"));
 /// # Ok(())
@@ -90,13 +92,17 @@ impl WebSocketBuilder {
 
     /// Creates the WebSocket on `stream`, the transport right after the opening handshake.
     ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`](crate::ErrorKind::Misuse) if a setting is out of range.
+    ///
     /// # Panics
     /// Panics outside of a tokio runtime, and if compression was negotiated while the feature
     /// `deflate` is off.
-    pub fn build<S: Transport>(self, stream: S) -> WebSocket<S> {
+    pub fn build<S: Transport>(self, stream: S) -> Result<WebSocket<S>, Error> {
+        self.config.validate().map_err(Error::of)?;
         let deflate = self.deflate.as_ref();
-        WebSocket::open(stream, self.role, &self.config, deflate, self.received)
-            .with_subprotocol(self.subprotocol)
+        let websocket = WebSocket::open(stream, self.role, &self.config, deflate, self.received);
+        Ok(websocket.with_subprotocol(self.subprotocol))
     }
 }
 
@@ -110,7 +116,7 @@ impl<S: Transport> WebSocket<S> {
     /// Panics outside of a tokio runtime.
     #[doc(alias = "from_raw_socket")]
     pub fn client(stream: S) -> Self {
-        WebSocketBuilder::client().build(stream)
+        Self::open(stream, Role::Client, &Config::default(), None, BytesMut::new())
     }
 
     /// Creates the server's side of a connection on a transport whose opening handshake was done
@@ -123,7 +129,7 @@ impl<S: Transport> WebSocket<S> {
     #[doc(alias = "from_raw_socket")]
     #[doc(alias = "after_handshake")]
     pub fn server(stream: S) -> Self {
-        WebSocketBuilder::server().build(stream)
+        Self::open(stream, Role::Server, &Config::default(), None, BytesMut::new())
     }
 
     /// Creates a WebSocket after its opening handshake.
@@ -183,12 +189,16 @@ impl<S: Transport> WebSocket<S> {
 #[doc(alias = "duplex")]
 #[doc(alias = "mock")]
 pub fn pair() -> (WebSocket, WebSocket) {
-    pair_with(Config::default(), Config::default())
+    let (near, far) = tokio::io::duplex(PAIR_BUFFER);
+    (WebSocket::client(NetStream::new(near)), WebSocket::server(NetStream::new(far)))
 }
 
 /// Creates a [`pair`] of WebSockets with settings for the client and for the server.
 ///
 /// The compression settings have no effect, as there is no handshake in which it is negotiated.
+///
+/// # Errors
+/// Fails with [`ErrorKind::Misuse`](crate::ErrorKind::Misuse) if a setting is out of range.
 ///
 /// # Panics
 /// Panics outside of a tokio runtime.
@@ -199,14 +209,15 @@ pub fn pair() -> (WebSocket, WebSocket) {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), fullduplex::Error> {
 /// let server = Config::default().max_message_size(10);
-/// let (mut client, mut server) = fullduplex::pair_with(Config::default(), server);
+/// let (mut client, mut server) = fullduplex::pair_with(Config::default(), server)?;
 /// client.send("more than ten bytes").await?;
 /// assert!(server.next().await.unwrap().is_err());
 /// # Ok(())
 /// # }
 /// ```
-pub fn pair_with(client: Config, server: Config) -> (WebSocket, WebSocket) {
+pub fn pair_with(client: Config, server: Config) -> Result<(WebSocket, WebSocket), Error> {
     let (near, far) = tokio::io::duplex(PAIR_BUFFER);
-    let client = WebSocketBuilder::client().config(client).build(NetStream::new(near));
-    (client, WebSocketBuilder::server().config(server).build(NetStream::new(far)))
+    let client = WebSocketBuilder::client().config(client).build(NetStream::new(near))?;
+    let server = WebSocketBuilder::server().config(server).build(NetStream::new(far))?;
+    Ok((client, server))
 }

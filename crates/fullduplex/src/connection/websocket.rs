@@ -184,6 +184,9 @@ impl<S: Transport> WebSocket<S> {
     /// `max_message_size` applies here too: set it to `None` for messages without a bound. If a
     /// reader is dropped early, the rest of its message is skipped.
     ///
+    /// # Errors
+    /// Fails as [`next`](Self::next) does.
+    ///
     /// # Cancel safety
     /// No byte is lost.
     pub async fn next_reader(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {
@@ -247,6 +250,14 @@ impl<S: Transport> WebSocket<S> {
         self.send.try_send(message)
     }
 
+    /// Queues a prepared message without waiting.
+    ///
+    /// Fails if `high_water` is reached or the connection is closing; the error has the message.
+    pub fn try_send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), TrySendError> {
+        self.receive.on_send();
+        self.send.try_send_prepared(prepared)
+    }
+
     /// Returns a writer of one message.
     ///
     /// Each write is a fragment (RFC 6455 §5.4), and `shutdown` ends the message. Until then no
@@ -277,6 +288,9 @@ impl<S: Transport> WebSocket<S> {
     /// No background task reads for an application that only sends Pings: it must call
     /// [`next`](Self::next), or drop the receiving half.
     ///
+    /// # Errors
+    /// Fails if the payload is too long or the connection is closing.
+    ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
     #[doc(alias = "latency")]
@@ -287,6 +301,9 @@ impl<S: Transport> WebSocket<S> {
     /// Sends an unsolicited Pong (RFC 6455 §5.5.3) of at most 125 bytes.
     ///
     /// Pings are answered without it. Waits until an earlier Pong is written.
+    ///
+    /// # Errors
+    /// Fails if the payload is too long or the connection is closing.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Pong is sent.
@@ -318,6 +335,9 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Waits until everything queued is written to the transport.
+    ///
+    /// # Errors
+    /// Fails if the connection ends before that.
     ///
     /// # Cancel safety
     /// Nothing is lost: what is queued is written all the same.

@@ -137,7 +137,7 @@ impl Crowd {
             };
             let [at_end, at_peer] = if i % 8 == 3 { agreed().map(Some) } else { [None, None] };
             let make = |stream, role, config, deflate: Option<PerMessageDeflate>| {
-                WebSocketBuilder::new(role).config(config).deflate(deflate).build(stream)
+                WebSocketBuilder::new(role).config(config).deflate(deflate).build(stream).unwrap()
             };
             ends.push(make(near, role, config, at_end));
             peers.push(make(far, other, Config::default(), at_peer));
@@ -289,7 +289,7 @@ async fn broadcast_is_counted_as_sent() {
 async fn broadcast_compresses_while_members_join_and_leave() {
     let (near, _peer) = duplex(PIPE);
     let [deflate, _] = agreed();
-    let end = WebSocketBuilder::server().deflate(deflate).build(near);
+    let end = WebSocketBuilder::server().deflate(deflate).build(near).unwrap();
     let group = Group::new();
     let _member = group.join(&end, LagPolicy::DropNewest);
     let mut rng = Rng::new(1);
@@ -298,7 +298,7 @@ async fn broadcast_compresses_while_members_join_and_leave() {
         let group = group.clone();
         move || {
             let begun = Instant::now();
-            group.publish(&PreparedMessage::with_level(text, 9));
+            group.publish(&PreparedMessage::with_level(text, 9).unwrap());
             begun.elapsed()
         }
     });

@@ -38,7 +38,7 @@ pub fn pair_with(capacity: usize, config: Config) -> (WebSocket<Pipe>, WebSocket
 
 /// An end whose opening handshake is taken as done.
 pub fn open<S: Transport>(stream: S, role: Role, config: Config) -> WebSocket<S> {
-    WebSocketBuilder::new(role).config(config).build(stream)
+    WebSocketBuilder::new(role).config(config).build(stream).unwrap()
 }
 
 /// Echoes until the end.

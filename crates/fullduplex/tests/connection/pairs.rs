@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fullduplex::{CloseCause, Config, Role, WebSocket, WebSocketBuilder, pair, pair_with};
+use fullduplex::{
+    CloseCause, Config, PreparedMessage, Role, WebSocket, WebSocketBuilder, pair, pair_with,
+};
 use tokio::time::Instant;
 
 use crate::in_time;
@@ -11,7 +13,7 @@ use crate::in_time;
 #[tokio::test(start_paused = true)]
 async fn pair_has_a_config_for_each_end() {
     let strict = Config::default().max_message_size(10).keepalive_interval(None);
-    let (mut client, mut server) = pair_with(Config::default(), strict);
+    let (mut client, mut server) = pair_with(Config::default(), strict).unwrap();
     server.send(vec![0; 100]).await.unwrap();
     assert_eq!(client.next().await.unwrap().unwrap().len(), 100);
     client.send(vec![0; 100]).await.unwrap();
@@ -27,6 +29,19 @@ async fn pair_has_a_config_for_each_end() {
 }
 
 #[tokio::test]
+async fn pair_sends_prepared_messages_without_waiting() {
+    let (mut client, mut server) = pair();
+    let prepared = PreparedMessage::new("at once");
+    server.try_send_prepared(&prepared).unwrap();
+    let received = in_time("it", client.next()).await.unwrap().unwrap();
+    assert_eq!(received, *prepared.message());
+    server.abort();
+    let error = server.try_send_prepared(&prepared).unwrap_err();
+    assert!(!error.is_full());
+    assert_eq!(error.into_message(), *prepared.message());
+}
+
+#[tokio::test]
 async fn builder_opens_what_was_agreed_elsewhere() {
     let (near, far) = tokio::io::duplex(1024);
     let config = fullduplex::DeflateConfig::balanced();
@@ -36,10 +51,11 @@ async fn builder_opens_what_was_agreed_elsewhere() {
         .deflate(deflate)
         .subprotocol("chat")
         .received(BytesMut::from(&b"\x81\x82\0\0\0\0hi"[..]))
-        .build(near);
+        .build(near)
+        .unwrap();
     let agreed = config.check(&[answer]).unwrap();
     let mut client =
-        WebSocketBuilder::new(Role::Client).deflate(agreed).subprotocol("chat").build(far);
+        WebSocketBuilder::new(Role::Client).deflate(agreed).subprotocol("chat").build(far).unwrap();
     assert_eq!(in_time("it", server.next()).await.unwrap().unwrap().as_text(), Some("hi"));
     assert_eq!((client.subprotocol(), server.subprotocol()), (Some("chat"), Some("chat")));
     assert!(client.deflate().is_some() && server.deflate().is_some());

@@ -179,7 +179,7 @@ async fn control_frames_that_are_not_taken_are_dropped() {
     let (near, mut peer) = tokio::io::duplex(1 << 20);
     let mut config = fullduplex::Config::default();
     config.limits.max_control_rate = 1000;
-    let mut server = WebSocketBuilder::server().config(config).build(near);
+    let mut server = WebSocketBuilder::server().config(config).build(near).unwrap();
     let mut frames = server.control_frames();
     for i in 0..100_u8 {
         peer.write_all(&[0x89, 0x81, 0, 0, 0, 0, i]).await.unwrap();

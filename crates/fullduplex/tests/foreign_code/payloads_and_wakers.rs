@@ -58,7 +58,7 @@ fn compressing() -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     let (answer, server) = config.accept(&config.offers()).unwrap();
     let client = config.check(&[answer]).unwrap().unwrap();
     let open = |stream, role, deflate: PerMessageDeflate| {
-        WebSocketBuilder::new(role).deflate(deflate).build(stream)
+        WebSocketBuilder::new(role).deflate(deflate).build(stream).unwrap()
     };
     (open(a, Role::Server, server), open(b, Role::Client, client))
 }

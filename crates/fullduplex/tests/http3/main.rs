@@ -156,7 +156,7 @@ async fn accept(incoming: AcceptedRequest) -> WebSocket<RequestStream> {
     if request.uri().path() == "/quiet" {
         config.keepalive.interval = None;
     }
-    WebSocketBuilder::server().config(config).build(stream)
+    WebSocketBuilder::server().config(config).build(stream).unwrap()
 }
 
 async fn echo(incoming: AcceptedRequest) {
@@ -188,7 +188,7 @@ async fn http3_long_messages_pass_both_ways() {
 #[tokio::test]
 async fn http3_subprotocol_is_negotiated() {
     let server = Server::websockets(echo);
-    let client = server.builder().subprotocol("chat").build().unwrap();
+    let client = server.builder().subprotocols(["chat"]).build().unwrap();
     let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
     assert_eq!(websocket.subprotocol(), Some("chat"));
     say(&mut websocket, "hello").await;

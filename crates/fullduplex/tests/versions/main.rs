@@ -285,7 +285,7 @@ async fn stats_count_what_came_with_the_handshake() {
     let (near, _far) = tokio::io::duplex(1024);
     // Masked with zeros.
     let frame = b"\x81\x85\0\0\0\0hello";
-    let mut websocket = WebSocketBuilder::server().received(&frame[..]).build(near);
+    let mut websocket = WebSocketBuilder::server().received(&frame[..]).build(near).unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
     let received = websocket.stats().received;
     assert_eq!((received.payload, received.wire), (5, frame.len() as u64));

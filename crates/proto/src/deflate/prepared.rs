@@ -6,6 +6,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::CompressedForms;
+use crate::config_error::ConfigError;
 use crate::message::Message;
 use crate::receive::MessageKind;
 
@@ -34,14 +35,22 @@ struct PreparedShared {
 impl PreparedMessage {
     /// Prepares a message that is compressed with level 6.
     pub fn new(message: impl Into<Message>) -> Self {
-        Self::with_level(message, 6)
+        Self::compressed_with(message.into(), 6)
     }
 
     /// Prepares a message that is compressed with the given
-    /// [level](super::DeflateConfig::level), from 1 to 9, instead of that of the connections.
-    pub fn with_level(message: impl Into<Message>, level: u8) -> Self {
-        let compressed = CompressedForms::new(level.clamp(1, 9));
-        Self { shared: Arc::new(PreparedShared { message: message.into(), compressed }) }
+    /// [level](super::DeflateConfig#structfield.level), from 1 to 9, instead of 6.
+    ///
+    /// # Errors
+    /// Fails if the level is out of range.
+    pub fn with_level(message: impl Into<Message>, level: u8) -> Result<Self, ConfigError> {
+        ConfigError::require((1..=9).contains(&level), "level", "be from 1 to 9")?;
+        Ok(Self::compressed_with(message.into(), level))
+    }
+
+    fn compressed_with(message: Message, level: u8) -> Self {
+        let compressed = CompressedForms::new(level);
+        Self { shared: Arc::new(PreparedShared { message, compressed }) }
     }
 
     /// Returns the message.

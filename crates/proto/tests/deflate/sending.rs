@@ -366,24 +366,27 @@ fn deflate_prepared_message_is_compressed_ahead_once_for_each_window() {
     // Sending uses what was made ahead, and makes nothing new.
     let mut pair = pair(DeflateConfig::smallest_bytes());
     let (window, _) = pair.server.session().prepared_window().unwrap();
-    let ahead = PreparedMessage::with_level(TEXT, 9);
+    let ahead = PreparedMessage::with_level(TEXT, 9).unwrap();
     ahead.compress(window);
     pair.server.session().send_prepared(&ahead).unwrap();
     assert!(is_compressed(&deliver(&mut pair, &[TEXT])));
 }
 
 #[test]
-fn deflate_levels_out_of_range_are_clamped() {
+fn deflate_level_of_a_prepared_message_has_a_range() {
     let long = (0..2_000).map(|n| (n * n).to_string()).collect::<Vec<_>>().concat();
     let len = |level| {
         let mut pair = pair(DeflateConfig::smallest_bytes());
         pair.server
             .session()
-            .send_prepared(&PreparedMessage::with_level(long.clone(), level))
+            .send_prepared(&PreparedMessage::with_level(long.clone(), level).unwrap())
             .unwrap();
         deliver(&mut pair, &[&long]).len()
     };
-    assert_eq!((len(0), len(200)), (len(1), len(9)));
+    for level in [0, 10] {
+        let error = PreparedMessage::with_level(TEXT, level).unwrap_err();
+        assert_eq!(error.to_string(), "level must be from 1 to 9");
+    }
     assert!(len(9) < len(1));
 }
 
