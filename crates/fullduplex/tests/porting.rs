@@ -340,6 +340,6 @@ fn reconnecting_client_has_what_a_connection_has(client: &fullduplex::client::Re
     let _ = client.try_send("x");
     let _ = (client.stats(), client.connection_stats(), client.round_trip(), client.state());
     client.reconnect();
-    let _ = client.sender().close(CloseCode::NORMAL, "");
+    let _ = client.sender().start_close(CloseCode::NORMAL, "");
     let _: Box<dyn futures_util::Sink<Message, Error = Error>> = Box::new(client.sender());
 }

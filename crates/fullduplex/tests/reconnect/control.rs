@@ -120,9 +120,9 @@ async fn reconnect_state_follows_the_connection() {
     assert_eq!((client.queue_len(), client.buffered_amount()), (0, 0));
     assert!(matches!(event(&mut client).await, ReconnectEvent::Message(_)));
     let sender = client.sender();
-    assert!(sender.close(CloseCode::ABNORMAL, "").is_err());
-    assert!(sender.close(CloseCode::NO_STATUS, "why").is_err());
-    sender.close(CloseCode::NORMAL, "").unwrap();
+    assert!(sender.start_close(CloseCode::ABNORMAL, "").is_err());
+    assert!(sender.start_close(CloseCode::NO_STATUS, "why").is_err());
+    sender.start_close(CloseCode::NORMAL, "").unwrap();
     assert!(!client.is_terminated());
     while StreamExt::next(&mut client).await.is_some() {}
     assert!(client.is_terminated());

@@ -58,6 +58,57 @@ async fn reconnect_hooks_change_the_request_and_subscribe() {
     assert_eq!(*tokens.lock().unwrap(), ["0", "1", "2"]);
 }
 
+/// The hook's fields take the place of the request's.
+#[tokio::test]
+async fn reconnect_sends_the_fields_of_its_request_each_time() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = seen.clone();
+    tokio::spawn(server.serve_handshakes(move |handshake| {
+        let headers = handshake.request().headers();
+        let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+        record.lock().unwrap().push((text("x-user"), text("x-try")));
+        async move {
+            let mut websocket = handshake.accept().await.unwrap();
+            drop(websocket.close(CloseCode::new(1012), "").await);
+        }
+    }));
+    let request = http::Request::get(url).header("x-user", "joe").header("x-try", "first");
+    let client = direct().build().unwrap().reconnecting(request.body(()).unwrap());
+    let made = AtomicU32::new(0);
+    let hook = move |_| {
+        let mut change = RequestOverride::default();
+        if made.fetch_add(1, Ordering::Relaxed) > 0 {
+            change.headers.insert("x-try", "again".parse().unwrap());
+        }
+        async { Ok(change) }
+    };
+    let mut client = client.backoff(quick()).before_connect(hook).start();
+    for _ in 0..2 {
+        let (why, retry_in) = disconnect(&mut client).await;
+        assert!(matches!(why, DisconnectReason::Closed(_)) && retry_in.is_some(), "{why:?}");
+    }
+    let seen = seen.lock().unwrap();
+    let expected = [("joe", "first"), ("joe", "again")].map(|(a, b)| (a.into(), b.into()));
+    assert_eq!(seen[..2], expected);
+}
+
+#[tokio::test]
+async fn reconnect_reports_a_request_that_is_not_valid_once() {
+    let protected = http::Request::get("ws://127.0.0.1/").header("sec-websocket-key", "x");
+    let client = direct().build().unwrap();
+    for builder in
+        [client.reconnecting("localhost"), client.reconnecting(protected.body(()).unwrap())]
+    {
+        let mut client = builder.retry_if(|_| true).start();
+        let (why, retry_in) = disconnect(&mut client).await;
+        let DisconnectReason::Failed(error) = why else { panic!("{why:?}") };
+        assert_eq!((error.kind(), retry_in), (ErrorKind::Misuse, None), "{error}");
+        assert!(client.next().await.is_none());
+    }
+}
+
 #[tokio::test]
 async fn reconnect_gives_up_a_hook_that_never_ends() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();

@@ -258,7 +258,7 @@ async fn reconnect_ends_when_closed_or_dropped() {
             break;
         }
     }
-    client.close(CloseCode::NORMAL, "enough").unwrap();
+    client.start_close(CloseCode::NORMAL, "enough").unwrap();
     let (why, retry_in) = disconnect(&mut client).await;
     let DisconnectReason::Closed(info) = why else { panic!("{why:?}") };
     assert!(info.is_clean() && retry_in.is_none(), "{info}");
@@ -267,7 +267,7 @@ async fn reconnect_ends_when_closed_or_dropped() {
     runtime.shutdown_background();
     let mut client = to(free().await).start();
     disconnect(&mut client).await;
-    client.close(CloseCode::NORMAL, "").unwrap();
+    client.start_close(CloseCode::NORMAL, "").unwrap();
     while client.next().await.is_some() {}
     let sender = client.sender();
     drop(client);
@@ -316,7 +316,7 @@ async fn reconnect_sends_what_was_queued_before_the_close() {
     for i in 0..20 {
         client.send(format!("{i}")).await.unwrap();
     }
-    client.close(CloseCode::NORMAL, "").unwrap();
+    client.start_close(CloseCode::NORMAL, "").unwrap();
     let (why, _) = disconnect(&mut client).await;
     assert!(matches!(why, DisconnectReason::Closed(info) if info.is_clean()));
     assert_eq!(total.load(Ordering::Relaxed), 20);
@@ -328,7 +328,7 @@ async fn reconnect_loses_no_message_when_it_closes_over_unread_ones() {
     let mut client = to(flooding(300, sent).await).start();
     assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { .. })));
     until_sent.await.unwrap();
-    client.close(CloseCode::NORMAL, "").unwrap();
+    client.start_close(CloseCode::NORMAL, "").unwrap();
     // So that the Close is under way when the first of them is read.
     for _ in 0..1000 {
         tokio::task::yield_now().await;

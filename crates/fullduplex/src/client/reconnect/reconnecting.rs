@@ -28,28 +28,30 @@ const MAX_UNREAD_EVENTS: usize = 16;
 
 impl ReconnectBuilder {
     /// Starts to connect, in a separate task that runs until the client is closed or dropped. If a
-    /// setting is out of range, the only event is a [`ReconnectEvent::Disconnected`] that names it.
+    /// setting is out of range, or the request is not valid, the only event is a
+    /// [`ReconnectEvent::Disconnected`] that says so.
     ///
     /// # Panics
     /// Panics outside a tokio runtime.
     pub fn start(self) -> Reconnecting {
         let (event_sender, events) = mpsc::channel(MAX_UNREAD_EVENTS);
         let (control, receiver) = watch::channel(Control::default());
-        let queue = OfflineQueue::new(self.capacity.max(1), self.offline_policy);
+        let Self { target, settings } = self;
+        let queue = OfflineQueue::new(settings.capacity, settings.offline_policy);
         let connection = ConnectionRecord::default();
         let shared = Arc::new(ReconnectShared { queue, connection, control });
         let queue: Arc<dyn MessageQueue> = shared.clone();
-        let queue_key = self.client.state.record.queue_started(Arc::downgrade(&queue));
+        let queue_key = settings.client.state.record.queue_started(Arc::downgrade(&queue));
         drop(queue);
         let task = ReconnectTask {
-            builder: self,
+            settings,
             shared: shared.clone(),
             events: event_sender,
             control: ControlReceiver::new(receiver),
             unsent: None,
             queue_key,
         };
-        tokio::spawn(task.run());
+        tokio::spawn(task.run(target));
         Reconnecting { events, sender: ReconnectSender::new(shared), has_ended: false }
     }
 }
@@ -152,13 +154,13 @@ impl Reconnecting {
         self.sender.reconnect_with_close(code, reason)
     }
 
-    /// Sends the queued messages, closes the connection and stops; see
-    /// [`ReconnectSender::close`].
+    /// Sends the queued messages, closes the connection and stops, without waiting; see
+    /// [`ReconnectSender::start_close`].
     ///
     /// # Errors
     /// Fails if the code may not be sent or the reason is too long (RFC 6455 §5.5.1, §7.4).
-    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.sender.close(code, reason)
+    pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.sender.start_close(code, reason)
     }
 
     /// Returns the number of messages that are not yet handed to a connection.

@@ -167,7 +167,7 @@ impl ReconnectSender {
         });
     }
 
-    /// Sends the queued messages, closes the connection and stops the client.
+    /// Sends the queued messages, closes the connection and stops the client, without waiting.
     ///
     /// The last event reports how the connection ended. If there is no connection, the queued
     /// messages are dropped and there is no further event.
@@ -176,7 +176,7 @@ impl ReconnectSender {
     ///
     /// # Errors
     /// Fails if the code may not be sent or the reason is too long (RFC 6455 §5.5.1, §7.4).
-    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+    pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         let frame = requested_close(code, reason)?;
         self.shared.control.send_modify(|control| control.close = Some(frame));
         Ok(())
@@ -283,7 +283,7 @@ impl Sink<Message> for ReconnectSender {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.waits.get_mut()[2].is_none() {
-            self.close(CloseCode::NORMAL, "")?;
+            self.start_close(CloseCode::NORMAL, "")?;
         }
         self.poll_wait(2, cx, |shared| async move {
             shared.queue.closed().await;

@@ -9,10 +9,12 @@ use http::HeaderMap;
 
 use crate::base::error::Error;
 use crate::base::setters::setters;
+use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::reconnect::backoff::Backoff;
 use crate::client::reconnect::event::DisconnectReason;
 use crate::client::reconnect::queue::OfflinePolicy;
+use crate::client::request::{ClientRequest, IntoClientRequest, convert};
 use crate::connection::websocket::WebSocket;
 
 /// Changes to the request of one attempt, for
@@ -85,8 +87,14 @@ type RetryIf = dyn Fn(&DisconnectReason) -> bool + Send + Sync;
 /// # }
 /// ```
 pub struct ReconnectBuilder {
+    /// The URL to connect to, or what is wrong with the request.
+    pub(super) target: Result<WsUri, Error>,
+    pub(super) settings: ReconnectSettings,
+}
+
+pub(super) struct ReconnectSettings {
+    /// Has the header fields of the request.
     pub(super) client: Client,
-    pub(super) url: String,
     pub(super) backoff: Backoff,
     pub(super) before_connect: Option<Box<BeforeConnect>>,
     pub(super) on_connected: Option<Box<OnConnected>>,
@@ -96,18 +104,29 @@ pub struct ReconnectBuilder {
 }
 
 impl Client {
-    /// Returns a builder of a client that reconnects to this URL automatically.
-    pub fn reconnecting(&self, url: impl Into<String>) -> ReconnectBuilder {
-        ReconnectBuilder {
-            client: self.clone(),
-            url: url.into(),
+    /// Returns a builder of a client that reconnects automatically, to a URL or with a request as
+    /// [`connect`](Self::connect) takes.
+    ///
+    /// Each attempt sends the header fields of the request. A request that is not valid is
+    /// reported as a setting is: by the only event after [`start`](ReconnectBuilder::start).
+    pub fn reconnecting(&self, request: impl IntoClientRequest) -> ReconnectBuilder {
+        let request = convert(request).and_then(|ClientRequest { target, headers }| {
+            Ok((self.with_headers(headers)?.into_owned(), target))
+        });
+        let (client, target) = match request {
+            Ok((client, target)) => (client, Ok(target)),
+            Err(error) => (self.clone(), Err(error)),
+        };
+        let settings = ReconnectSettings {
+            client,
             backoff: Backoff::default(),
             before_connect: None,
             on_connected: None,
             retry_if: Box::new(DisconnectReason::is_retryable),
             capacity: 64,
             offline_policy: OfflinePolicy::default(),
-        }
+        };
+        ReconnectBuilder { target, settings }
     }
 }
 
@@ -115,7 +134,7 @@ impl ReconnectBuilder {
     /// Sets the delay before reconnecting.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
+        self.settings.backoff = backoff;
         self
     }
 
@@ -130,7 +149,7 @@ impl ReconnectBuilder {
     where
         F: Future<Output = Result<RequestOverride, Error>> + Send + 'static,
     {
-        self.before_connect = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
+        self.settings.before_connect = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
         self
     }
 
@@ -153,7 +172,7 @@ impl ReconnectBuilder {
     where
         F: Future<Output = Result<WebSocket, Error>> + Send + 'static,
     {
-        self.on_connected = Some(Box::new(move |websocket| Box::pin(hook(websocket))));
+        self.settings.on_connected = Some(Box::new(move |websocket| Box::pin(hook(websocket))));
         self
     }
 
@@ -164,7 +183,7 @@ impl ReconnectBuilder {
         mut self,
         should_retry: impl Fn(&DisconnectReason) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.retry_if = Box::new(should_retry);
+        self.settings.retry_if = Box::new(should_retry);
         self
     }
 
@@ -172,11 +191,13 @@ impl ReconnectBuilder {
     /// Default: 64, [`OfflinePolicy::Wait`]. A capacity of 0 is an error.
     #[must_use]
     pub fn queue(mut self, capacity: usize, policy: OfflinePolicy) -> Self {
-        (self.capacity, self.offline_policy) = (capacity, policy);
+        (self.settings.capacity, self.settings.offline_policy) = (capacity, policy);
         self
     }
+}
 
-    /// Checks the settings. What is wrong is the reason of the first and last event.
+impl ReconnectSettings {
+    /// Checks that every value is in its range.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         self.backoff.validate()?;
         ConfigError::require(self.capacity > 0, "queue", "have a capacity of at least 1")
@@ -185,6 +206,8 @@ impl ReconnectBuilder {
 
 impl fmt::Debug for ReconnectBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReconnectBuilder").field("backoff", &self.backoff).finish_non_exhaustive()
+        f.debug_struct("ReconnectBuilder")
+            .field("backoff", &self.settings.backoff)
+            .finish_non_exhaustive()
     }
 }

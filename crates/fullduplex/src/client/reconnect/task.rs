@@ -13,13 +13,14 @@ use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::guard;
 use crate::base::guard::Panicked;
+use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::client_stats::StatsRecorder;
 use crate::client::reconnect::control::{ControlReceiver, Interruption};
 use crate::client::reconnect::event::{DisconnectReason, ReconnectEvent};
 use crate::client::reconnect::queue::OfflineQueue;
 use crate::client::reconnect::sender::ReconnectShared;
-use crate::client::reconnect::settings::{ReconnectBuilder, RequestOverride};
+use crate::client::reconnect::settings::{ReconnectSettings, RequestOverride};
 use crate::client::reconnect::trace;
 use crate::connection::open_connections::ConnectionOwner as _;
 use crate::connection::split::{ReceiveHalf, SendHalf};
@@ -31,7 +32,7 @@ const SEND_QUEUED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The task of a reconnecting client: connects, sends and receives until it is stopped.
 pub(super) struct ReconnectTask {
-    pub(super) builder: ReconnectBuilder,
+    pub(super) settings: ReconnectSettings,
     pub(super) shared: Arc<ReconnectShared>,
     pub(super) events: mpsc::Sender<ReconnectEvent>,
     pub(super) control: ControlReceiver,
@@ -55,12 +56,19 @@ impl Drop for ReconnectTask {
 struct Stop;
 
 impl ReconnectTask {
-    pub(super) async fn run(mut self) {
-        let _ = self.run_until_stopped().await;
+    pub(super) async fn run(mut self, target: Result<WsUri, Error>) {
+        let valid = self.settings.validate().map_err(Error::of).and(target);
+        let _ = match valid {
+            Ok(target) => self.run_until_stopped(&target).await,
+            Err(error) => {
+                let reason = DisconnectReason::Failed(error);
+                self.emit_disconnected(None, reason, None).await
+            }
+        };
     }
 
     /// Connects, runs the connection until it ends, waits and connects again.
-    async fn run_until_stopped(&mut self) -> Result<(), Stop> {
+    async fn run_until_stopped(&mut self, target: &WsUri) -> Result<(), Stop> {
         let (mut failures, mut attempts) = (0_u32, 0);
         let mut is_retry = false;
         loop {
@@ -69,7 +77,7 @@ impl ReconnectTask {
             if std::mem::replace(&mut is_retry, true) {
                 self.record().retried();
             }
-            let attempt = connect(&self.builder, attempts);
+            let attempt = connect(&self.settings, target, attempts);
             let connected = tokio::select! {
                 connected = guard::caught_in(Box::pin(attempt)) => connected,
                 () = self.events.closed() => return Err(Stop),
@@ -97,7 +105,7 @@ impl ReconnectTask {
                         reason.unwrap_or_else(|Panicked| Ok(self.panicked("the transport")))?;
                     // A connection that ends early counts as a failure, so that the backoff also
                     // applies to a server that accepts connections and closes them at once.
-                    if since.elapsed() >= self.builder.backoff.stable_after {
+                    if since.elapsed() >= self.settings.backoff.stable_after {
                         failures = 0;
                     }
                     reason
@@ -105,7 +113,7 @@ impl ReconnectTask {
             };
             if matches!(reason, DisconnectReason::Requested) {
                 let retry_in = Some(Duration::ZERO);
-                self.emit_disconnected(reason, retry_in).await?;
+                self.emit_disconnected(Some(target), reason, retry_in).await?;
                 continue;
             }
             failures = failures.saturating_add(1);
@@ -115,14 +123,14 @@ impl ReconnectTask {
             };
             // A close by the application is final, whatever the peer did at the same time.
             let is_closed = self.control.close_frame().is_some();
-            let decision = guard::caught(|| (self.builder.retry_if)(&reason));
+            let decision = guard::caught(|| (self.settings.retry_if)(&reason));
             let decision = decision.unwrap_or_else(|Panicked| {
                 self.record().record_panic("retry_if");
                 reason.is_retryable()
             });
             let should_retry = !is_closed && decision;
-            let retry_in = should_retry.then(|| self.builder.backoff.delay(failures, retry_after));
-            self.emit_disconnected(reason, retry_in).await?;
+            let retry_in = should_retry.then(|| self.settings.backoff.delay(failures, retry_after));
+            self.emit_disconnected(Some(target), reason, retry_in).await?;
             let Some(delay) = retry_in else { return Err(Stop) };
             tokio::select! {
                 () = sleep(delay) => {}
@@ -136,7 +144,7 @@ impl ReconnectTask {
     }
 
     fn record(&self) -> &StatsRecorder {
-        &self.builder.client.state.record
+        &self.settings.client.state.record
     }
 
     /// Counts a panic in the application's code, which ends only this attempt or connection, and
@@ -148,11 +156,11 @@ impl ReconnectTask {
 
     async fn emit_disconnected(
         &self,
+        target: Option<&WsUri>,
         reason: DisconnectReason,
         retry_in: Option<Duration>,
     ) -> Result<(), Stop> {
-        let url = &self.builder.url;
-        let _ = self.record().traced(|| trace::disconnected(url, &reason, retry_in));
+        let _ = self.record().traced(|| trace::disconnected(target, &reason, retry_in));
         self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await
     }
 
@@ -201,17 +209,21 @@ impl ReconnectTask {
 
 /// Connects once and runs the hooks.
 async fn connect(
-    builder: &ReconnectBuilder,
+    settings: &ReconnectSettings,
+    target: &WsUri,
     attempt: u32,
 ) -> Result<(WebSocket, Response<()>), Error> {
-    builder.validate().map_err(Error::of)?;
-    let ReconnectBuilder { client, url, before_connect, on_connected, .. } = builder;
+    let ReconnectSettings { client, before_connect, on_connected, .. } = settings;
     let request = match before_connect {
         Some(hook) => run_hook(client, "before_connect", hook(attempt - 1)).await?,
         None => RequestOverride::default(),
     };
-    let url = request.url.as_deref().unwrap_or(url);
-    let (websocket, response) = client.with_headers(request.headers)?.connect(url).await?;
+    let target = match &request.url {
+        Some(url) => WsUri::parse(url)?,
+        None => target.clone(),
+    };
+    let with_headers = client.with_headers(request.headers)?;
+    let (websocket, response) = with_headers.connect_redirected(target).await?;
     let Some(hook) = on_connected else { return Ok((websocket, response)) };
     let writer = websocket.send_half().writer.clone();
     match run_hook(client, "on_connected", hook(websocket)).await {

@@ -11,13 +11,16 @@ mod on {
     use crate::connection::close_kind::CloseKind;
 
     /// Logs that a reconnecting client has no connection, why, and when it tries again.
-    pub(crate) fn disconnected(url: &str, reason: &DisconnectReason, retry_in: Option<Duration>) {
+    pub(crate) fn disconnected(
+        target: Option<&WsUri>,
+        reason: &DisconnectReason,
+        retry_in: Option<Duration>,
+    ) {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
-        let target = WsUri::parse(url).ok();
-        let host = target.as_ref().map(|target| target.authority.as_str());
-        let path = target.as_ref().map(WsUri::path);
+        let host = target.map(|target| target.authority.as_str());
+        let path = target.map(WsUri::path);
         let end = match reason {
             DisconnectReason::Closed(info) => Some(CloseKind::of(Some(info))),
             _ => None,
@@ -44,9 +47,10 @@ mod on {
 mod off {
     use std::time::Duration;
 
+    use crate::base::uri::WsUri;
     use crate::client::reconnect::event::DisconnectReason;
 
-    pub(crate) fn disconnected(_: &str, _: &DisconnectReason, _: Option<Duration>) {}
+    pub(crate) fn disconnected(_: Option<&WsUri>, _: &DisconnectReason, _: Option<Duration>) {}
 }
 
 #[cfg(not(feature = "tracing"))]
