@@ -93,7 +93,8 @@
 //! Versions follow semantic versioning: up to 1.0, the second number changes if the API does.
 //! Structs and enums that may grow are `#[non_exhaustive]`. Of other crates, the API has types of
 //! `bytes`, `http`, `tokio`, `futures-core` and `futures-sink`, and with their features of
-//! `rustls`, `tokio-rustls`, `http-body`, `tower` and `serde`. Rust 1.88 or later is needed.
+//! `rustls`, `http-body`, `tower` and `serde`. [`proto`], whose types are part of this API, has the
+//! version number of this crate. Rust 1.88 or later is needed.
 //!
 //! # Features
 //!

@@ -56,6 +56,17 @@
 //! * [`Receiver::receive`] neither copies nor allocates payload.
 //! * An incomplete header or control frame consumes no input.
 //! * [`Limits`] and [`SendConfig`] bound what is held for a peer.
+//!
+//! # Versions
+//!
+//! This crate has the version number of `fullduplex`, which exports it as `fullduplex::proto` and
+//! shows its types, and follows semantic versioning with it: an incompatible change of one is a
+//! new 0.x of both.
+//!
+//! Promised are the public items, what is sent to which input, the default settings and the close
+//! codes. Not promised are the texts of errors and of `Debug`, the sizes of types, how received
+//! bytes are cut into [`DataChunk`]s and output into slices, and the compressed form of a message.
+//! Enums that may grow are `#[non_exhaustive]`; the others say why they are complete.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
