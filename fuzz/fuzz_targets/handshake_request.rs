@@ -7,7 +7,7 @@ use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, wr
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = HeadLimits::default().with_max_head_bytes(2048).with_max_fields(20);
+    let limits = HeadLimits::default().max_head_bytes(2048).max_fields(20);
     let whole = HeadFinder::request(limits).find(bytes);
     let mut finder = HeadFinder::request(limits);
     let dripped = (0..=bytes.len()).map(|n| finder.find(&bytes[..n])).find(|r| *r != Ok(None));

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 fuzz_target!(|bytes: &[u8]| {
-    let limits = HeadLimits::default().with_max_head_bytes(2048).with_max_fields(20);
+    let limits = HeadLimits::default().max_head_bytes(2048).max_fields(20);
     let Ok(Some(end)) = HeadFinder::response(limits).find(bytes) else { return };
     let Ok(head) = ResponseHead::parse(&bytes[..end], &limits) else { return };
     let opening = ClientHandshake::http1("example.com", *b"the sample nonce").unwrap();

@@ -17,7 +17,7 @@ async fn example_has_one_room_for_both_versions_of_http() {
     let mut all = Vec::new();
     for version in [HttpVersion::Http1, HttpVersion::Http2] {
         let client = Client::builder().proxies(Proxies::none()).http_version(version);
-        let client = client.subprotocol("echo.v1").build().unwrap();
+        let client = client.subprotocols(["echo.v1"]).build().unwrap();
         let url = format!("ws://{}/echo", server.address);
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         assert_eq!(websocket.subprotocol(), Some("echo.v1"));

@@ -125,8 +125,7 @@ async fn debug_shows_no_secrets() {
         let client = client(version)
             .header("authorization", "Bearer secret-bearer")
             .header("cookie", "session=secret-cookie")
-            .subprotocol("chat")
-            .subprotocol("secret-token");
+            .subprotocols(["chat", "secret-token"]);
         let url = format!("ws://{address}/room?key=secret-key");
         let (mut websocket, _) = client.build().unwrap().connect(&url).await.unwrap();
         let shown = websocket.next().await.unwrap().unwrap();
@@ -153,7 +152,7 @@ async fn subprotocol_is_chosen_of_those_offered() {
     }
     let url = format!("ws://{}/", start(Router::new().route("/", any(handler))).await);
     for version in BOTH {
-        let offering = client(version).subprotocol("v1").subprotocol("v2").build().unwrap();
+        let offering = client(version).subprotocols(["v1", "v2"]).build().unwrap();
         let (mut websocket, _) = offering.connect(&url).await.unwrap();
         // The server's favourite, as with axum's own extractor.
         assert_eq!(websocket.subprotocol(), Some("v2"));

@@ -231,9 +231,7 @@ fn build_client(args: &Args) -> Result<Client, Error> {
     if let Some(proxies) = &args.proxy {
         builder = builder.proxies(proxies.clone());
     }
-    for name in &args.subprotocol {
-        builder = builder.subprotocol(name);
-    }
+    builder = builder.subprotocols(&args.subprotocol);
     if args.header.iter().all(|(name, _)| name != USER_AGENT) {
         // Some servers reject requests without a User-Agent.
         builder = builder.header(USER_AGENT, concat!("fdx/", env!("CARGO_PKG_VERSION")));

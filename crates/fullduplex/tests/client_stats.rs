@@ -147,7 +147,7 @@ async fn client_stats_have_the_queues_of_reconnecting_clients() {
     assert_eq!((stats.reconnecting, stats.dropped), (1, 1));
     assert_eq!(stats.queued, feed.queue_len());
     assert!(stats.retries >= 2, "{stats:?}");
-    feed.close(CloseCode::NORMAL, "").unwrap();
+    feed.start_close(CloseCode::NORMAL, "").unwrap();
     eventually("it has stopped", || client.stats().reconnecting == 0).await;
     let stats = client.stats();
     assert_eq!((stats.queued, stats.dropped), (0, 1));

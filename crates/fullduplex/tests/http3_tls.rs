@@ -88,7 +88,7 @@ fn client(tls: ClientTls) -> Client {
 
 /// Tells each client how many certificates it showed, and echoes.
 async fn tell(handshake: Handshake) {
-    let shown = handshake.remote().unwrap().tls.as_ref().unwrap().peer_certificates.len();
+    let shown = handshake.connect_info().unwrap().tls.as_ref().unwrap().peer_certificates.len();
     let Ok(mut websocket) = handshake.accept().await else { return };
     websocket.send(shown.to_string()).await.unwrap();
     echo(websocket).await;

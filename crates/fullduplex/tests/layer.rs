@@ -132,8 +132,8 @@ async fn layer_authenticates_before_it_accepts() {
     }
     let stats = handle.stats();
     assert_eq!(stats.panics, 2);
-    assert_eq!(stats.handshakes[&HandshakeOutcome::Rejected(401)], 2);
-    assert_eq!(stats.handshakes[&HandshakeOutcome::Rejected(403)], 2);
+    assert_eq!(stats.handshakes[&HandshakeOutcome::Rejected(StatusCode::UNAUTHORIZED)], 2);
+    assert_eq!(stats.handshakes[&HandshakeOutcome::Rejected(StatusCode::FORBIDDEN)], 2);
 }
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -154,7 +154,7 @@ async fn layer_may_choose_subprotocol_and_fields_by_request() {
     });
     let address = serve_layer(layer).await;
     for version in BOTH {
-        let offering = direct().http_version(version).subprotocol("old").subprotocol("new");
+        let offering = direct().http_version(version).subprotocols(["old", "new"]);
         let offering = offering.build().unwrap();
         for (path, subprotocol, id) in
             [("/new", Some("new"), Some("7")), ("/none", None, Some("7")), ("/", Some("old"), None)]

@@ -100,7 +100,8 @@ async fn protected_fields_of_the_response_are_misuse_and_answered_500_on_every_v
             assert!(!error.to_string().contains("Evil: 1"), "{error}");
         }
     }
-    let refused = handle.stats().handshakes[&HandshakeOutcome::Rejected(500)];
+    let refused =
+        handle.stats().handshakes[&HandshakeOutcome::Rejected(StatusCode::INTERNAL_SERVER_ERROR)];
     assert_eq!(refused, (VERSIONS.len() * SPOILING.len()) as u64);
 }
 

@@ -83,7 +83,7 @@ where
 
 /// What the server has seen: the number of certificates, and the request.
 async fn tell(handshake: Handshake) {
-    let shown = handshake.remote().unwrap().tls.as_ref().unwrap().peer_certificates.len();
+    let shown = handshake.connect_info().unwrap().tls.as_ref().unwrap().peer_certificates.len();
     let request = format!("certificates: {shown}, {:?}", handshake.request());
     let Ok(mut websocket) = handshake.accept().await else { return };
     let _ = websocket.send(request).await;
@@ -97,7 +97,8 @@ async fn redirecting(tls: ServerTls, to: String) -> String {
         let to = to.clone();
         async move {
             let request = format!("{:?}", handshake.request());
-            let shown = handshake.remote().unwrap().tls.as_ref().unwrap().peer_certificates.len();
+            let shown =
+                handshake.connect_info().unwrap().tls.as_ref().unwrap().peer_certificates.len();
             assert!(shown == 1 && request.contains("SECRET"), "{shown} certificates, {request}");
             let response = Response::builder().status(302).header(LOCATION, &*to);
             let _ = handshake.respond(response.body(Bytes::new()).unwrap()).await;
@@ -117,7 +118,7 @@ fn with_secrets(version: HttpVersion) -> ClientBuilder {
     let client = client.header("X-Api-Key", "SECRET").header("X-Marked", sensitive);
     let client = client.header("Cookie", "SECRET=1").bearer_auth("SECRET");
     let client = client.header("User-Agent", "test/1").header("X-Region", "north");
-    client.subprotocol("bearer.SECRET").subprotocol("chat")
+    client.subprotocols(["bearer.SECRET", "chat"])
 }
 
 #[tokio::test]

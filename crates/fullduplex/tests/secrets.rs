@@ -110,8 +110,7 @@ fn with_secrets(version: HttpVersion) -> ClientBuilder {
         .tls(trusting(LOCALHOST))
         .header("authorization", "Bearer secret-bearer")
         .header("cookie", "session=secret-cookie")
-        .subprotocol("chat")
-        .subprotocol("secret-token")
+        .subprotocols(["chat", "secret-token"])
 }
 
 #[test]

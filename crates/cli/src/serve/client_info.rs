@@ -23,7 +23,7 @@ impl ClientInfo {
     /// Describes the client of a handshake.
     pub(super) fn new(handshake: &Handshake) -> Self {
         let request = handshake.request();
-        Self::from_parts(handshake.remote(), request.uri().path(), request.version())
+        Self::from_parts(handshake.connect_info(), request.uri().path(), request.version())
     }
 
     fn from_parts(remote: Option<&ConnectInfo>, path: &str, version: Version) -> Self {
@@ -82,7 +82,7 @@ pub(super) fn rejection_line(rejected: &RejectedClient<'_>) -> Option<String> {
     }
     let client = match (rejected.path(), rejected.version()) {
         (Some(path), Some(version)) => {
-            ClientInfo::from_parts(rejected.remote(), path, version).to_string()
+            ClientInfo::from_parts(rejected.connect_info(), path, version).to_string()
         }
         _ => printable(&rejected.client().to_string()),
     };

@@ -63,9 +63,7 @@ impl HandshakeLimits {
     }
 
     pub(crate) fn head(&self) -> HeadLimits {
-        HeadLimits::default()
-            .with_max_head_bytes(self.max_head_bytes)
-            .with_max_fields(self.max_fields)
+        HeadLimits::default().max_head_bytes(self.max_head_bytes).max_fields(self.max_fields)
     }
 }
 

@@ -164,6 +164,23 @@ impl Topics {
         }
     }
 
+    /// Sends a message to all members of a topic except one, in place of an unsent one with this
+    /// key, as [`Group::publish_keyed_except`] does. A subscription to another topic leaves out no
+    /// one.
+    pub fn publish_keyed_except(
+        &self,
+        topic: &str,
+        key: u64,
+        message: &PreparedMessage,
+        except: &Subscription,
+    ) -> PublishReport {
+        let Some(group) = self.group(topic) else { return PublishReport::default() };
+        match &except.membership {
+            Some(except) => group.publish_keyed_except(key, message, except),
+            None => group.publish_keyed(key, message),
+        }
+    }
+
     /// Sends a message to the members of all topics, once to a WebSocket that is in several.
     ///
     /// If a transport calls this while it is polled, the message is published right after the poll,

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "deflate")]
 use fullduplex_proto::DeflateConfig;
 use fullduplex_proto::handshake::is_token;
-use fullduplex_proto::{Config, ConfigError, Role};
+use fullduplex_proto::{Config, ConfigError, KeepaliveConfig, Role};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
@@ -32,7 +32,7 @@ use crate::client::redirect::CREDENTIALS;
 /// use fullduplex::{Client, ErrorKind};
 ///
 /// let client = Client::builder().origin("https://a.example").max_message_size(16 << 20).build()?;
-/// let error = Client::builder().subprotocol("not a token").build().unwrap_err();
+/// let error = Client::builder().subprotocols(["not a token"]).build().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Misuse);
 /// # Ok::<(), fullduplex::Error>(())
 /// ```
@@ -118,23 +118,29 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the store of cookies. Default: none; cookies are neither stored nor sent.
+    /// Sets the store of cookies, which may be an `Arc` that the application keeps too. Default:
+    /// none; cookies are neither stored nor sent.
     #[must_use]
-    pub fn cookies(mut self, jar: Arc<dyn CookieJar>) -> Self {
-        self.client.cookies = Some(jar);
+    pub fn cookies(mut self, jar: impl CookieJar) -> Self {
+        self.client.cookies = Some(Arc::new(jar));
         self
     }
 
-    /// Offers a subprotocol (RFC 6455 §1.9). Call it once for each, the preferred one first.
+    /// Sets the subprotocols to offer, the preferred one first (RFC 6455 §1.9). Default: none.
     #[must_use]
-    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
-        let name = name.into();
-        if !is_token(name.as_bytes()) {
-            self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
-        } else if self.client.subprotocols.contains(&name) {
-            self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));
-        } else {
-            self.client.subprotocols.push(name);
+    pub fn subprotocols<I>(mut self, subprotocols: I) -> Self
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.client.subprotocols.clear();
+        for name in subprotocols.into_iter().map(Into::into) {
+            if !is_token(name.as_bytes()) {
+                self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
+            } else if self.client.subprotocols.contains(&name) {
+                self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));
+            } else {
+                self.client.subprotocols.push(name);
+            }
         }
         self
     }
@@ -289,6 +295,22 @@ impl ClientBuilder {
     #[must_use]
     pub fn max_message_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.client.config.limits.max_message_size = bytes.into();
+        self
+    }
+
+    /// Sets when a connection that is silent is tested with a Ping, and given up.
+    #[must_use]
+    #[doc(alias = "heartbeat")]
+    pub fn keepalive(mut self, keepalive: KeepaliveConfig) -> Self {
+        self.client.config.keepalive = keepalive;
+        self
+    }
+
+    /// Sets the time without a message after which a WebSocket is closed; `None` for no timeout.
+    /// Default: `None`.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.client.config.idle_timeout = timeout.into();
         self
     }
 

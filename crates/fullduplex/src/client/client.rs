@@ -58,7 +58,7 @@ pub async fn connect(request: impl IntoClientRequest) -> Result<(WebSocket, Resp
 /// # async fn example() -> Result<(), fullduplex::Error> {
 /// let client = Client::builder()
 ///     .bearer_auth("secret")
-///     .subprotocol("chat")
+///     .subprotocols(["chat"])
 ///     .connect_timeout(Duration::from_secs(5))
 ///     .build()?;
 /// let (websocket, _response) = client.connect("wss://chat.example/rooms/1").await?;
@@ -131,6 +131,10 @@ impl Client {
     /// Supported schemes are `ws:`, `wss:` and `ws+unix:/path/of/the/socket:/resource` for a Unix
     /// socket. As in the WHATWG's WebSocket, `http:` is read as `ws:` and `https:` as `wss:`. An
     /// IPv6 address may have a zone, as in `ws://[fe80::1%25eth0]/`.
+    ///
+    /// # Errors
+    /// [`Error::kind`] says what failed. If the server rejects the handshake, the error has its
+    /// [`response`](Error::response).
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the socket is closed.

@@ -1,5 +1,7 @@
 //! Cookies, which the application stores.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 
 /// Stores the cookies of servers, for [`ClientBuilder::cookies`](crate::ClientBuilder::cookies).
@@ -32,4 +34,14 @@ pub trait CookieJar: Send + Sync + 'static {
     fn cookies(&self, url: &str) -> Option<HeaderValue>;
     /// Stores a `Set-Cookie` header of the response from this URL.
     fn store(&self, url: &str, set_cookie: &HeaderValue);
+}
+
+impl<T: CookieJar + ?Sized> CookieJar for Arc<T> {
+    fn cookies(&self, url: &str) -> Option<HeaderValue> {
+        T::cookies(self, url)
+    }
+
+    fn store(&self, url: &str, set_cookie: &HeaderValue) {
+        T::store(self, url, set_cookie);
+    }
 }

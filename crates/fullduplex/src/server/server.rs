@@ -80,6 +80,10 @@ pub struct Server {
 /// Setters may be called in any order.
 impl Server {
     /// Listens on a TCP address, such as `127.0.0.1:9001`. Port 0 picks a free port.
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Io`](crate::ErrorKind::Io) if that is not possible, such as for an
+    /// address that is in use.
     pub async fn bind(address: impl ToSocketAddrs) -> Result<Self, Error> {
         let listener = TcpListener::bind(address).await;
         Ok(Self::from_listener(listener.map_err(|error| Error::io("listening", error))?))

@@ -120,10 +120,14 @@ async fn broadcast_topics_accept_halves_and_leave_out_one() {
     assert_eq!(count(topics.publish_except("none", &PreparedMessage::new("d"), &first)), 0);
     assert_eq!(count(topics.publish_keyed("news", 1, &PreparedMessage::new("e"))), 2);
     assert_eq!(count(topics.publish_keyed("none", 1, &PreparedMessage::new("f"))), 0);
+    let keyed = |topic, text| {
+        count(topics.publish_keyed_except(topic, 2, &PreparedMessage::new(text), &first))
+    };
+    assert_eq!([keyed("news", "g"), keyed("none", "h")], [1, 0]);
     // One that is in both topics gets it once.
     assert_eq!(count(topics.publish_to_all(&PreparedMessage::new("end"))), 2);
     assert_eq!(texts_up_to(&mut whole, "end").await, ["b", "c", "e", "end"]);
-    assert_eq!(texts_up_to(&mut by_half, "end").await, ["a", "c", "e", "end"]);
+    assert_eq!(texts_up_to(&mut by_half, "end").await, ["a", "c", "e", "g", "end"]);
     assert_eq!(count(topics.publish("news", &PreparedMessage::new("after"))), 2);
     assert_eq!(texts_up_to(&mut whole, "after").await, ["after"], "nothing came twice");
 

@@ -22,7 +22,7 @@ async fn client_meets(
         far.written().end();
         far
     };
-    let client = Client::builder().subprotocol("a").build().unwrap();
+    let client = Client::builder().subprotocols(["a"]).build().unwrap();
     let connecting = client.connect_over(near, "ws://a.example/chat?x=1");
     let (connected, far) = tokio::join!(connecting, serving);
     connected.map(|(websocket, _)| (websocket, far))
@@ -103,8 +103,8 @@ fn client_builder_names_what_is_wrong() {
         (Client::builder().header("Sec-WebSocket-Key", "x"), "Sec-WebSocket-Key"),
         (Client::builder().header("bad name", "x"), "bad name"),
         (Client::builder().header("x", "bad\nvalue"), "value of the header x"),
-        (Client::builder().subprotocol("a b"), "token"),
-        (Client::builder().subprotocol("a").subprotocol("a"), "twice"),
+        (Client::builder().subprotocols(["a b"]), "token"),
+        (Client::builder().subprotocols(["a", "a"]), "twice"),
     ] {
         let error = builder.build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);

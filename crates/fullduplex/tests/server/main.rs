@@ -92,7 +92,7 @@ async fn tls_alpn_selects_the_version() {
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     tokio::spawn(server.serve_handshakes(|handshake| async move {
-        let remote = handshake.remote().unwrap();
+        let remote = handshake.connect_info().unwrap();
         let tls = remote.tls.as_ref().unwrap();
         assert!(remote.secure && tls.server_name.as_deref() == Some("localhost"));
         let version = String::from_utf8(tls.alpn.clone().unwrap()).unwrap();
@@ -286,7 +286,7 @@ async fn stats_count_what_a_server_sees() {
     assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
     let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
     let opened = HandshakeOutcome::Opened(http::Version::HTTP_11);
-    assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Rejected(400), 2)]);
+    assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Rejected(StatusCode::BAD_REQUEST), 2)]);
     let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
     assert_eq!(ends, [(3000, "handshake", 1)]);
 }

@@ -152,5 +152,8 @@ async fn panic_while_a_handshake_is_inspected_is_answered() {
         panics += 1;
         assert_eq!(handle.stats().panics, panics);
     }
-    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Rejected(500)], panics);
+    assert_eq!(
+        handle.stats().handshakes[&HandshakeOutcome::Rejected(StatusCode::INTERNAL_SERVER_ERROR)],
+        panics
+    );
 }

@@ -39,7 +39,7 @@ async fn limits_on_fields_count_alike_on_every_version() {
     let cookie: &'static str = pieces.join("; ").leak();
     // With those of each version, of which there are up to seven.
     let fitting = [&[("cookie", cookie)], &MANY[..12]].concat();
-    let refused = HandshakeOutcome::Rejected(431);
+    let refused = HandshakeOutcome::Rejected(http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     for (version, address, handle) in all {
         for ask in [Ask::get("/seen"), Ask::websocket("/open")] {
             let fits = Ask { fields: fitting.clone(), ..ask.clone() };

@@ -85,7 +85,7 @@ async fn sensitive_fields_of_requests_are_never_indexed() {
     ] {
         let mut client = direct().http_version(HttpVersion::Http2);
         client = match name {
-            "sec-websocket-protocol" => client.subprotocol(value.to_str().unwrap()),
+            "sec-websocket-protocol" => client.subprotocols([value.to_str().unwrap()]),
             _ => client.header(name, value),
         };
         let client = client.build().unwrap();

@@ -95,7 +95,7 @@ pub trait Connect: Send + Sync + 'static {
 /// assert!(options.nodelay);
 /// ```
 #[doc(alias = "set_nodelay")]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
     /// Whether small writes are sent at once, without waiting for an acknowledgement

@@ -174,15 +174,15 @@ impl<S: Transport> Handshake<S> {
     }
 
     /// Returns who sent the request, if a [`Server`](crate::server::Server) read it.
-    pub fn remote(&self) -> Option<&ConnectInfo> {
-        self.0.pending.request.remote()
+    pub fn connect_info(&self) -> Option<&ConnectInfo> {
+        self.0.pending.request.connect_info()
     }
 
     /// Returns the address of the other end of the socket, which may be a proxy's; see
     /// [`client_ip`](Self::client_ip). `None` on a Unix socket, or
     /// in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        match self.remote()?.peer {
+        match self.connect_info()?.peer {
             PeerAddr::Inet(address) => Some(address),
             PeerAddr::Unix | PeerAddr::Unknown => None,
         }
@@ -191,7 +191,7 @@ impl<S: Transport> Handshake<S> {
     /// Returns the address of the client: the one that a trusted proxy forwards, else that of the
     /// socket.
     pub fn client_ip(&self) -> Option<IpAddr> {
-        self.remote().and_then(ConnectInfo::client_ip)
+        self.connect_info().and_then(ConnectInfo::client_ip)
     }
 
     /// Returns whether the request asks for a WebSocket, validly or not, rather than being ordinary

@@ -61,7 +61,7 @@ impl LazyRequest {
 
     /// Returns who sent the request. The extension of a built request comes first, as the
     /// application may have changed it.
-    pub(crate) fn remote(&self) -> Option<&ConnectInfo> {
+    pub(crate) fn connect_info(&self) -> Option<&ConnectInfo> {
         let extension = self.built.get().and_then(|built| built.extensions().get());
         extension.or(self.remote.as_ref())
     }
@@ -91,8 +91,7 @@ impl LazyRequest {
 
 /// Sets the URI, method and header fields of a request.
 fn fill(request: &mut Request<()>, raw: &RawHead) -> Result<(), HeadError> {
-    let limits =
-        HeadLimits::default().with_max_head_bytes(raw.head.len()).with_max_fields(MAX_FIELDS);
+    let limits = HeadLimits::default().max_head_bytes(raw.head.len()).max_fields(MAX_FIELDS);
     let head = RequestHead::parse(&raw.head, &limits)?;
     *request.uri_mut() = raw.uri.clone();
     *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
@@ -154,8 +153,8 @@ mod tests {
         assert_eq!((lazy.get().uri().path(), lazy.get().version()), ("/x", Version::HTTP_11));
         let own = lazy.get_mut().extensions_mut().get_mut::<ConnectInfo>().unwrap();
         own.secure = true;
-        assert!(lazy.remote().unwrap().secure, "what the application sets comes first");
+        assert!(lazy.connect_info().unwrap().secure, "what the application sets comes first");
         *lazy.get_mut() = Request::new(());
-        assert!(!lazy.remote().unwrap().secure, "what the server set is not lost");
+        assert!(!lazy.connect_info().unwrap().secure, "what the server set is not lost");
     }
 }

@@ -215,8 +215,8 @@ impl IncomingRequest {
     }
 
     /// Returns who sent the request, if a server read it.
-    pub(crate) fn remote(&self) -> Option<&ConnectInfo> {
-        self.request.remote()
+    pub(crate) fn connect_info(&self) -> Option<&ConnectInfo> {
+        self.request.connect_info()
     }
 
     /// Returns the subprotocols that the client offers, its favourite first.
@@ -314,7 +314,7 @@ impl IncomingRequest {
 
     /// Returns the host that a trusted proxy forwards.
     fn forwarded_host(&self) -> Option<&str> {
-        self.remote()?.client.host.as_deref()
+        self.connect_info()?.client.host.as_deref()
     }
 
     /// Sets who sent the request, from `remote` and what trusted proxies forward, and checks its
@@ -346,7 +346,8 @@ impl IncomingRequest {
     }
 
     fn check_host(&self, config: &ServerConfig) -> Result<(), RejectionCause> {
-        let by_unix_socket = || self.remote().is_some_and(|remote| remote.peer == PeerAddr::Unix);
+        let by_unix_socket =
+            || self.connect_info().is_some_and(|remote| remote.peer == PeerAddr::Unix);
         match config.host_policy {
             HostPolicy::Any => return Ok(()),
             // Browsers can't connect to a Unix socket, and a proxy there passes on the hosts of
@@ -354,9 +355,9 @@ impl IncomingRequest {
             HostPolicy::Local { .. } if by_unix_socket() => return Ok(()),
             _ => {}
         }
-        let secure = self.remote().is_some_and(|remote| remote.secure);
+        let secure = self.connect_info().is_some_and(|remote| remote.secure);
         let checked = config.host_policy.check(self.host(), secure);
-        checked.map_err(|error| RejectionCause::Policy(error.status(), error.to_string()))
+        checked.map_err(|error| RejectionCause::Policy(error.status().as_u16(), error.to_string()))
     }
 }
 

@@ -135,7 +135,7 @@ impl ServerContext {
         remote: &ConnectInfo,
     ) -> Result<Arc<ConnectionPermit>, RejectionCause> {
         request.check_remote(remote.clone(), &self.config)?;
-        let client = request.remote().map(|remote| remote.client.to_peer());
+        let client = request.connect_info().map(|remote| remote.client.to_peer());
         let counted = client
             .filter(|client| request.is_websocket && !self.config.is_exempt_per_address(client));
         let Some(client) = counted else { return Ok(multiplexed.permit().clone()) };

@@ -144,6 +144,9 @@ impl UpgradeRequest {
     }
 
     /// Validates the head of a request, as [`new`](Self::new) does.
+    ///
+    /// # Errors
+    /// Fails where `new` does.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
         join_split_cookies(parts.version, &mut parts.headers);
         let mut head = Request::new(());

@@ -98,6 +98,9 @@ impl TryFrom<crate::server::listen::systemd::ActivatedSocket> for Listener {
 
 impl Listener {
     /// Returns the address of a TCP listener; `None` for a Unix socket, or in memory.
+    ///
+    /// # Errors
+    /// Fails if the system does.
     pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Some),

@@ -24,7 +24,7 @@ use http::HeaderMap;
 ///     }
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectInfo {
     /// The peer of the socket, which may be a proxy; or the client that the PROXY protocol names.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use http::StatusCode;
 use url::{Host, Url};
 
 use crate::base::error::{Error, ErrorKind};
@@ -52,11 +53,17 @@ pub enum HostPolicy {
 
 impl HostPolicy {
     /// Creates a policy that allows these hosts only; see [`HostRule`].
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if one is not a host.
     pub fn list<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
     }
 
     /// Creates a policy that allows these hosts, IP addresses, and `localhost` with its subdomains.
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if one is not a host.
     pub fn list_or_local<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::ListOrLocal)
     }
@@ -142,10 +149,10 @@ pub enum HostError {
 impl HostError {
     /// Returns the status to answer with: 421 for a host that is not served (RFC 9110 §7.4,
     /// §15.5.20), 400 for a missing or malformed one (RFC 9112 §3.2).
-    pub fn status(&self) -> u16 {
+    pub fn status(&self) -> StatusCode {
         match self {
-            Self::Missing | Self::Malformed(_) => 400,
-            Self::NotServed(_) | Self::NotLocal { .. } => 421,
+            Self::Missing | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::NotServed(_) | Self::NotLocal { .. } => StatusCode::MISDIRECTED_REQUEST,
         }
     }
 }
@@ -257,7 +264,7 @@ mod tests {
             (Some("::1"), 400, "is not a valid host"),
         ] {
             let refused = list.check(host, false).unwrap_err();
-            assert_eq!(refused.status(), status, "{host:?}");
+            assert_eq!(refused.status().as_u16(), status, "{host:?}");
             assert!(refused.to_string().contains(words), "{refused}");
             assert_eq!(HostPolicy::Any.check(host, false), Ok(()));
         }

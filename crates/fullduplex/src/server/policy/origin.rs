@@ -62,11 +62,17 @@ impl OriginPolicy {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if one is not an Origin.
     pub fn list(origins: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
         parsed(origins).map(Self::List)
     }
 
     /// Creates a policy that allows these origins, and the host and port of the request.
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if one is not an Origin.
     pub fn list_or_same_host(
         origins: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, Error> {
@@ -83,7 +89,10 @@ impl OriginPolicy {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn suffixes<'a>(suffixes: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if one is not a host or an Origin.
+    pub fn suffixes(suffixes: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
         parsed(suffixes).map(Self::Suffixes)
     }
 

@@ -11,7 +11,7 @@ use crate::base::tls_text::{cipher_suite, version};
 ///
 /// /// Whether the client presented a certificate, which was verified.
 /// fn is_identified(handshake: &Handshake) -> bool {
-///     let tls = handshake.remote().and_then(|remote| remote.tls.as_ref());
+///     let tls = handshake.connect_info().and_then(|remote| remote.tls.as_ref());
 ///     tls.is_some_and(|tls| !tls.peer_certificates.is_empty())
 /// }
 /// ```

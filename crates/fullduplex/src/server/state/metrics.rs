@@ -54,7 +54,7 @@ impl ServerHandle {
 fn labels(outcome: HandshakeOutcome) -> (&'static str, String) {
     match outcome {
         HandshakeOutcome::Opened(version) => ("opened", version_label(version).to_owned()),
-        HandshakeOutcome::Rejected(status) => ("rejected", status.to_string()),
+        HandshakeOutcome::Rejected(status) => ("rejected", status.as_str().to_owned()),
         HandshakeOutcome::TimedOut => ("timed_out", String::new()),
         HandshakeOutcome::Evicted => ("evicted", String::new()),
         HandshakeOutcome::TlsFailed => ("tls_failed", String::new()),

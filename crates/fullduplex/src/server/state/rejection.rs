@@ -149,11 +149,12 @@ impl<'a> RejectedClient<'a> {
 
     /// Returns the client that trusted proxies name in the request, else the peer of the socket.
     pub fn client(&self) -> ClientAddr {
-        self.remote().map_or_else(|| ClientAddr::of(self.peer), |remote| remote.client.clone())
+        self.connect_info()
+            .map_or_else(|| ClientAddr::of(self.peer), |remote| remote.client.clone())
     }
 
     /// Returns the addresses and the TLS state of the client, if a request was read.
-    pub fn remote(&self) -> Option<&'a ConnectInfo> {
+    pub fn connect_info(&self) -> Option<&'a ConnectInfo> {
         self.request?.extensions().get()
     }
 
@@ -216,7 +217,7 @@ impl<'a> RejectedClient<'a> {
             RejectionReason::Evicted => Some(HandshakeOutcome::Evicted),
             RejectionReason::NoRequest(error) => Some(HandshakeOutcome::of_failure(error)),
             RejectionReason::Denied(_) | RejectionReason::Application => {
-                self.status.map(|status| HandshakeOutcome::Rejected(status.as_u16()))
+                self.status.map(HandshakeOutcome::Rejected)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Version;
+use http::{StatusCode, Version};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::histogram::Histogram;
@@ -71,7 +71,7 @@ pub enum HandshakeOutcome {
     /// (RFC 9220).
     Opened(Version),
     /// A rule, a policy or the application rejected the request with this status.
-    Rejected(u16),
+    Rejected(StatusCode),
     /// The request was not complete within `handshake_timeout`.
     TimedOut,
     /// Newer handshakes took its place (`max_handshakes`).
@@ -88,8 +88,8 @@ impl HandshakeOutcome {
         match error.kind() {
             ErrorKind::Timeout => Self::TimedOut,
             ErrorKind::Tls => Self::TlsFailed,
-            ErrorKind::Limit => Self::Rejected(431),
-            ErrorKind::Handshake => Self::Rejected(400),
+            ErrorKind::Limit => Self::Rejected(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            ErrorKind::Handshake => Self::Rejected(StatusCode::BAD_REQUEST),
             _ => Self::Disconnected,
         }
     }

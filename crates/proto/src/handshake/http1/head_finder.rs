@@ -280,13 +280,13 @@ mod tests {
     #[test]
     fn limits_on_head_bytes_are_exact() {
         let end = REQUEST.len() - 5;
-        let exact = HeadLimits::default().with_max_head_bytes(end);
+        let exact = HeadLimits::default().max_head_bytes(end);
         assert_eq!(HeadFinder::request(exact).find(REQUEST), Ok(Some(end)));
-        let short = exact.with_max_head_bytes(end - 1);
+        let short = exact.max_head_bytes(end - 1);
         let too_large = Err(HeadError::TooLarge { max_head_bytes: end - 1 });
         assert_eq!(HeadFinder::request(short).find(REQUEST), too_large);
         assert_eq!(drip(HeadFinder::request(short), REQUEST).0, end - 1);
-        let tiny = exact.with_max_head_bytes(2);
+        let tiny = exact.max_head_bytes(2);
         let too_large = Err(HeadError::TooLarge { max_head_bytes: 2 });
         assert_eq!(HeadFinder::response(tiny).find(b"HTTP"), too_large);
     }
@@ -297,7 +297,7 @@ mod tests {
         let (end, found, _) = drip(request(), head.as_bytes());
         assert_eq!(found, Err(HeadError::TooManyFields { max_fields: 100 }));
         assert_eq!(end, 16 + 4 * 101);
-        let raised = HeadLimits::default().with_max_fields(2000);
+        let raised = HeadLimits::default().max_fields(2000);
         assert_eq!(HeadFinder::request(raised).find(head.as_bytes()), Ok(Some(head.len())));
     }
 
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(end, 16 * 1024);
         assert!(finder.work <= end + 16, "{} bytes read", finder.work);
 
-        let unlimited = HeadLimits::default().with_max_head_bytes(usize::MAX);
+        let unlimited = HeadLimits::default().max_head_bytes(usize::MAX);
         head.extend(b"\r\n\r\n");
         let (end, found, finder) = drip(HeadFinder::request(unlimited), &head);
         assert_eq!((end, found), (head.len(), Ok(Some(head.len()))));

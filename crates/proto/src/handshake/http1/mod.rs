@@ -16,6 +16,8 @@ pub use read::{HeaderFields, RequestHead, ResponseHead};
 pub use target::RequestTarget;
 pub use write::{HeadWriteError, write_request, write_response};
 
+use crate::setters::setters;
+
 /// The maximum size of a head. A larger one is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,18 +29,9 @@ pub struct HeadLimits {
 }
 
 impl HeadLimits {
-    /// Sets [`max_head_bytes`](Self::max_head_bytes).
-    #[must_use]
-    pub const fn with_max_head_bytes(mut self, bytes: usize) -> Self {
-        self.max_head_bytes = bytes;
-        self
-    }
-
-    /// Sets [`max_fields`](Self::max_fields).
-    #[must_use]
-    pub const fn with_max_fields(mut self, fields: usize) -> Self {
-        self.max_fields = fields;
-        self
+    setters! {
+        max_head_bytes: usize, ".";
+        max_fields: usize, ".";
     }
 }
 

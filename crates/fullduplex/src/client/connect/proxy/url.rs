@@ -41,6 +41,9 @@ pub struct Proxy {
 
 impl Proxy {
     /// Parses a proxy's URL. The default scheme is `http`.
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if it is not valid; the error omits the URL.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         // The error omits the URL, which may have a password.

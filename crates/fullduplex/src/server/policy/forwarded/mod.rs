@@ -90,7 +90,7 @@ pub struct Forwarding {
 /// use fullduplex::server::policy::AddressSource;
 ///
 /// fn log(handshake: &Handshake) {
-///     let Some(remote) = handshake.remote() else { return };
+///     let Some(remote) = handshake.connect_info() else { return };
 ///     println!("{}", remote.client);
 ///     if remote.client.source == AddressSource::NotReported {
 ///         eprintln!("the proxy {} reports no client", remote.peer);

@@ -118,15 +118,15 @@ fn response_head_faults_are_rejected() {
 fn limits_on_heads_hold_without_the_finder() {
     let head = String::from("GET / HTTP/1.1\r\n") + &"A:\r\n".repeat(2000) + "\r\n";
     assert_eq!(request(&head).unwrap_err(), HeadError::TooManyFields { max_fields: 100 });
-    let raised = HeadLimits::default().with_max_fields(2000);
+    let raised = HeadLimits::default().max_fields(2000);
     assert_eq!(RequestHead::parse(head.as_bytes(), &raised).unwrap().fields().len(), 2000);
     // Empty lines before the head are not fields, and are not numbered.
-    let none = HeadLimits::default().with_max_fields(0);
+    let none = HeadLimits::default().max_fields(0);
     let head = b"\r\n\nGET / HTTP/1.1\r\n\r\n";
     assert!(RequestHead::parse(head, &none).unwrap().fields().is_empty());
     let folded = request("\r\nGET / HTTP/1.1\r\n A: b\r\n\r\n").unwrap_err();
     assert_eq!(folded, HeadError::Folded { line: 2 });
-    let short = raised.with_max_head_bytes(100);
+    let short = raised.max_head_bytes(100);
     let error = RequestHead::parse(&[b'\0'; 101], &short).unwrap_err();
     assert_eq!(error, HeadError::TooLarge { max_head_bytes: 100 });
 }
