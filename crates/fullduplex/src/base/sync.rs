@@ -12,6 +12,12 @@ impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
+
+    /// Returns the value.
+    #[cfg(feature = "server")]
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<T: ?Sized> Mutex<T> {

@@ -39,6 +39,8 @@ fn types_are_send_and_sync_whatever_the_transport() {
     shared::<ReuniteError>();
     shared::<WebSocket<DuplexStream>>();
     shared_for_a_while::<Holder<'_>>();
+    #[cfg(feature = "server")]
+    shared::<fullduplex::server::Handshake>();
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::span::Span;
+use crate::base::sync::Mutex;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
@@ -115,7 +116,9 @@ pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 /// reserve space for it.
 struct Inner<S> {
     pending: UnansweredRequest,
-    responder: Responder<S>,
+    /// Never locked, as it is only taken. It makes the handshake `Sync`, so that a reference to it
+    /// can be held across an `await`, whether or not the transport is `Sync`.
+    responder: Mutex<Responder<S>>,
     config: Arc<ServerConfig>,
 }
 
@@ -150,7 +153,8 @@ impl<S: Transport> Handshake<S> {
         responder: Responder<S>,
         config: Arc<ServerConfig>,
     ) -> Self {
-        Self(Box::new(Inner { pending: UnansweredRequest::new(request), responder, config }))
+        let (pending, responder) = (UnansweredRequest::new(request), Mutex::new(responder));
+        Self(Box::new(Inner { pending, responder, config }))
     }
 
     pub(crate) fn with_span(mut self, span: Span) -> Self {
@@ -256,7 +260,7 @@ impl<S: Transport> Handshake<S> {
         }
         let method = self.0.pending.request.request().method().clone();
         let limit = self.0.config.handshake_limits.handshake_timeout;
-        self.0.responder.respond(response, method, limit).await?;
+        self.0.responder.into_inner().respond(response, method, limit).await?;
         misuse.map_or(Ok(()), Err)
     }
 }
@@ -287,7 +291,7 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
         }
     };
     let deflate = accepted.deflate;
-    let responder = handshake.responder;
+    let responder = handshake.responder.into_inner();
     let config = &handshake.config;
     let limit = config.handshake_limits.handshake_timeout;
     let transport = within("handshake_timeout", limit, responder.accept(accepted)).await??;
@@ -301,7 +305,7 @@ async fn reject<S: Transport>(handshake: Box<Inner<S>>, cause: &RejectionCause) 
     let method = pending.request().method().clone();
     let limit = config.handshake_limits.handshake_timeout;
     // The caller gets the cause; a failed write of the response adds nothing to it.
-    let _ = responder.respond(response, method, limit).await;
+    let _ = responder.into_inner().respond(response, method, limit).await;
 }
 
 /// Counts and reports a request that is rejected.
