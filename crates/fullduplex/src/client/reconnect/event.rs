@@ -1,5 +1,6 @@
 //! The events of a reconnecting client.
 
+use std::fmt;
 use std::time::Duration;
 
 use fullduplex_proto::{CloseInfo, Message};
@@ -81,5 +82,31 @@ impl DisconnectReason {
             Self::Failed(error) => error.is_retryable(),
             Self::Requested => true,
         }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(info) => info.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+            Self::Requested => f.write_str("the application asked for another connection"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fullduplex_proto::{CloseCause, Initiator};
+
+    use super::*;
+
+    #[test]
+    fn disconnect_reason_says_what_has_happened() {
+        let info = CloseInfo::new(Initiator::Peer, CloseCause::TransportEnd);
+        assert_eq!(DisconnectReason::Closed(info.clone()).to_string(), info.to_string());
+        let error = Error::from(std::io::Error::other("no route"));
+        assert!(DisconnectReason::Failed(error).to_string().contains("no route"));
+        assert!(DisconnectReason::Requested.to_string().contains("the application"));
     }
 }
