@@ -29,9 +29,12 @@ impl Serving {
 
     /// Starts it with more arguments after the address, and waits until it listens.
     pub fn start_with(name: &str, arguments: &[&str]) -> Self {
-        let mut command = example(name);
-        command.arg("127.0.0.1:0").args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        Self::run(example(name).arg("127.0.0.1:0").args(arguments))
+    }
+
+    /// Runs a command that listens where its arguments say, and waits until it does.
+    pub fn run(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
@@ -45,6 +48,14 @@ impl Serving {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// The most memory that it has used, in bytes.
+    #[cfg(target_os = "linux")]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
     }
 
     /// Ends it as Ctrl-C does; gives what it says until it has ended by itself.

@@ -1,22 +1,12 @@
-//! The examples of servers, each with a client of both versions of HTTP where it speaks both.
+//! The servers on a listener, on hyper and on tower, and the one of every version of HTTP.
 
-// In a test, to unwrap is to assert.
-#![allow(clippy::unwrap_used)]
-#![cfg(all(
-    feature = "client",
-    feature = "server",
-    feature = "http2",
-    feature = "http3",
-    feature = "tower"
-))]
-
-mod common;
-
-use common::example::Serving;
-use common::tls::{LOCALHOST, trusting};
-use common::{client, direct, say};
 use fullduplex::client::HttpVersion;
 use fullduplex::{CloseCode, WebSocket};
+
+use crate::common::example::Serving;
+use crate::common::tls::{LOCALHOST, trusting};
+use crate::common::{client, direct, say};
+use crate::get;
 
 async fn connect(url: &str, version: HttpVersion) -> WebSocket {
     client(version).connect(url).await.unwrap().0
@@ -26,11 +16,6 @@ async fn echoes(websocket: &mut WebSocket) {
     for text in ["hello", &"long ".repeat(50_000)] {
         say(websocket, text).await;
     }
-}
-
-async fn get(server: &Serving) -> String {
-    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    common::raw(server.address, request).await
 }
 
 #[tokio::test]
@@ -49,13 +34,13 @@ async fn example_hyper_serves() {
         echoes(&mut websocket).await;
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     }
-    assert!(get(&server).await.contains("This is a WebSocket server."));
+    assert!(get(&server, "/").await.contains("This is a WebSocket server."));
 }
 
 #[tokio::test]
 async fn example_tower_serves() {
     let server = Serving::start("tower");
-    assert!(get(&server).await.contains("There is a WebSocket at /echo."));
+    assert!(get(&server, "/").await.contains("There is a WebSocket at /echo."));
     let url = format!("ws://{}/echo", server.address);
     let mut all = Vec::new();
     for version in [HttpVersion::Http1, HttpVersion::Http2] {
