@@ -130,3 +130,14 @@ impl<O: ConnectionOwner> ConnectionObserver for SharedConnections<O> {
         self.owner.trace_end(span, info, &traffic);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_connections_hold_two_words_and_the_span_of_each() {
+        // Without the feature `tracing` the span is empty. A client's permit is.
+        assert_eq!(size_of::<Entry<()>>(), 2 * size_of::<usize>() + size_of::<Span>());
+    }
+}
