@@ -7,6 +7,8 @@
 //!   HTTP/3 share connections.
 //! * [`Client::reconnecting`] opens a connection again when it breaks, and queues messages
 //!   meanwhile.
+//! * [`stats`] are counts of what a client has done. [`ClientBuilder::on_connect_event`] reports
+//!   each step of connecting.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), fullduplex::Error> {

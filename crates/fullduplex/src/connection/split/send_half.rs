@@ -348,7 +348,8 @@ impl<S: Transport> SendHalf<S> {
     /// Behind a proxy, that is the proxy's.
     ///
     /// # Errors
-    /// `NotConnected` after the end of the WebSocket; `Unsupported` on any other transport.
+    /// `NotConnected` after the end of the WebSocket; `Unsupported` on any other transport, such as
+    /// a stream of an HTTP/2 connection that hyper serves.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.writer.lock().address(ConnectionEnd::Peer)
     }
