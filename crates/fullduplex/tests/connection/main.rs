@@ -8,6 +8,7 @@ mod common;
 
 mod addresses;
 mod closing;
+mod failing;
 mod halves;
 mod pairs;
 mod pings;

@@ -111,7 +111,9 @@ impl<S: Transport> Writer<S> {
     /// before it waits. So if every write woke the others, two waiting tasks would wake each other
     /// in turn, without end, while the transport takes nothing.
     pub(crate) fn write(self: &Arc<Self>, state: &mut WriterState<S>) {
-        let done = state.is_flushed() && (state.shut_down || !state.wants_shutdown());
+        // After a failure the writing side is shut down first, and ends with the peer's direction.
+        let shut_down = state.shut_down && !state.is_finished();
+        let done = state.is_flushed() && (shut_down || !state.wants_shutdown());
         if done || state.write_error.is_some() || state.released {
             return;
         }
