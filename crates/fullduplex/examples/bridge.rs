@@ -45,10 +45,7 @@ async fn bridge(mut handshake: Handshake, target: String) -> Result<(), Error> {
 
 /// Connects onwards, with the client's path, query, subprotocols and credentials.
 async fn connect(handshake: &Handshake, target: &str) -> Result<WebSocket, Error> {
-    let mut builder = Client::builder().max_message_size(None);
-    for name in handshake.subprotocols() {
-        builder = builder.subprotocol(name);
-    }
+    let builder = Client::builder().max_message_size(None).subprotocols(handshake.subprotocols());
     let path = handshake.request().uri().path_and_query().map_or("/", |path| path.as_str());
     let mut request = Request::get(format!("{}{path}", target.trim_end_matches('/')));
     for name in [AUTHORIZATION, COOKIE, ORIGIN] {

@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let event = tokio::select! {
             event = client.next() => event,
             _ = tokio::signal::ctrl_c() => {
-                client.close(CloseCode::NORMAL, "")?;
+                client.start_close(CloseCode::NORMAL, "")?;
                 continue; // the last event follows
             }
         };

@@ -32,7 +32,7 @@ impl Bridge {
 
     /// A client, and the WebSocket behind the bridge.
     async fn open(&self) -> (WebSocket, WebSocket<TcpStream>) {
-        let client = direct().max_message_size(None).subprotocol("chat.v2").build().unwrap();
+        let client = direct().max_message_size(None).subprotocols(["chat.v2"]).build().unwrap();
         let url = format!("ws://{}/room?x=1", self.process.address);
         let (client, server) = tokio::join!(client.connect(url), async {
             let request = self.request().await;

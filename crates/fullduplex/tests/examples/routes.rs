@@ -31,16 +31,17 @@ async fn example_routes_lets_users_in() {
     for stranger in
         [direct(), direct().bearer_auth("guess"), direct().header("cookie", "session=x")]
     {
-        let error = rejected(stranger.subprotocol("clock.seconds"), &server, "/clock").await;
+        let error = rejected(stranger.subprotocols(["clock.seconds"]), &server, "/clock").await;
         let response = error.response().unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()["www-authenticate"], "Bearer");
     }
-    let error = rejected(direct().bearer_auth("secret").subprotocol("x"), &server, "/clock").await;
+    let error =
+        rejected(direct().bearer_auth("secret").subprotocols(["x"]), &server, "/clock").await;
     assert_eq!(error.response().unwrap().status(), StatusCode::BAD_REQUEST);
 
-    let by_cookie = direct().header("cookie", "a=b; session=cafe").subprotocol("clock.seconds");
-    let by_token = direct().bearer_auth("secret").subprotocol("x").subprotocol("clock.millis");
+    let by_cookie = direct().header("cookie", "a=b; session=cafe").subprotocols(["clock.seconds"]);
+    let by_token = direct().bearer_auth("secret").subprotocols(["x", "clock.millis"]);
     for (client, user, subprotocol) in
         [(by_cookie, "ann", "clock.seconds"), (by_token, "bob", "clock.millis")]
     {
