@@ -141,7 +141,7 @@ async fn reconnect_closes_without_a_code() {
         let told = event(&mut client).await;
         assert!(matches!(told, ReconnectEvent::Disconnected { .. }), "{told:?}");
         connected(&mut client).await;
-        client.close(CloseCode::NO_STATUS, "").unwrap();
+        client.start_close(CloseCode::NO_STATUS, "").unwrap();
         for _ in 0..2 {
             let seen = tokio::time::timeout(Duration::from_secs(20), codes.recv()).await;
             assert_eq!(seen.unwrap(), Some(CloseCode::NO_STATUS.get()), "{version:?}");
