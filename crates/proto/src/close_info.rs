@@ -8,7 +8,7 @@ use crate::error::ProtocolError;
 
 /// The party that started the end of the connection.
 ///
-/// The list is complete: no other party can start it.
+/// It is complete: no other party can start it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

@@ -16,7 +16,9 @@ use crate::utf8_bytes::{FromUtf8Error, Utf8Bytes};
 #[cfg(feature = "json")]
 pub use json::JsonError;
 
-/// A whole message (RFC 6455 §5.6). Control frames are not messages, and there are no other kinds.
+/// A whole message (RFC 6455 §5.6).
+///
+/// It is complete: control frames are not messages, and there are no other kinds.
 ///
 /// Strings convert to text messages, bytes to binary ones. Clones share the payload.
 ///
