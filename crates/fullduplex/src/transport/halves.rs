@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -152,11 +153,16 @@ impl<S> WriteHalf<S> {
         }
     }
 
-    /// Ends both directions of a socket, though its other half may still exist.
+    /// Ends both directions of a socket, though its other half may still exist. TCP is reset when
+    /// that is dropped, so that a peer that is blocked in a write learns of it, too.
     pub(crate) fn shut_down_both(&self) {
         // It fails if the peer has ended the connection.
         let _ = match self {
-            Self::Tcp(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Both),
+            Self::Tcp(half) => {
+                let socket = SockRef::from(half.as_ref());
+                let _ = socket.set_linger(Some(Duration::ZERO));
+                socket.shutdown(Shutdown::Both)
+            }
             #[cfg(unix)]
             Self::Unix(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Both),
             Self::Any(_) | Self::Gone => Ok(()),

@@ -1,9 +1,14 @@
 //! Closes without a code, and ends without a Close.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::{CloseCause, CloseCode, ErrorKind, Initiator, Message, ReadyState, pair};
+use fullduplex::{
+    CloseCause, CloseCode, Config, ErrorKind, Initiator, Message, ReadyState, WebSocketBuilder,
+    pair,
+};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -221,4 +226,31 @@ async fn close_without_a_code_is_1005_on_each_version() {
         assert_eq!(server.close_info().unwrap().code(), CloseCode::NO_STATUS, "{version}");
         assert!(in_time(version, closing).await.unwrap().is_clean(), "{version}");
     }
+}
+
+/// Its write would go on for a minute, as nothing tells it that the window stays shut.
+#[tokio::test]
+async fn abort_ends_the_write_of_a_peer_that_is_blocked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let writing = std::thread::spawn(move || {
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+        // A binary message of 2^40 bytes, masked with zeros.
+        socket.write_all(&[0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        loop {
+            if let Err(error) = socket.write_all(&[0; 64 << 10]) {
+                return error.kind();
+            }
+        }
+    });
+    let (socket, _) = listener.accept().await.unwrap();
+    let config = Config::default().max_message_size(None);
+    let (send, mut receive) =
+        WebSocketBuilder::server().config(config).build(socket).unwrap().split();
+    tokio::time::sleep(Duration::from_secs(1)).await; // until its buffers are full
+    send.abort();
+    assert!(in_time("the end", receive.next()).await.is_none_or(|next| next.is_err()));
+    let kind = tokio::task::spawn_blocking(|| writing.join().unwrap()).await.unwrap();
+    assert!(matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{kind:?}");
 }
