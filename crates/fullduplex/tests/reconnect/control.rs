@@ -90,6 +90,45 @@ async fn reconnect_on_request_keeps_the_queue_and_waits_for_no_backoff() {
     }
 }
 
+/// As of a program that finds each message after a gap wrong.
+#[tokio::test]
+async fn reconnect_on_request_ends_one_connection_however_often_it_is_called() {
+    for version in VERSIONS {
+        let (port, mut codes) = echoing().await;
+        let mut client = patient(version, port);
+        connected(&mut client).await;
+        for i in 0..10 {
+            client.send(i.to_string()).await.unwrap();
+        }
+        client.flush().await.unwrap();
+        let all = || client.connection_stats().is_some_and(|stats| stats.received.text == 10);
+        eventually("the echoes", all).await;
+        for _ in 0..10 {
+            assert!(matches!(event(&mut client).await, ReconnectEvent::Message(_)));
+            client.reconnect();
+        }
+        let told = event(&mut client).await;
+        let is_requested = matches!(
+            told,
+            ReconnectEvent::Disconnected { reason: DisconnectReason::Requested, .. }
+        );
+        assert!(is_requested, "{told:?}");
+        client.reconnect();
+        connected(&mut client).await;
+        let seen = tokio::time::timeout(Duration::from_secs(20), codes.recv()).await;
+        assert_eq!(seen.unwrap(), Some(1001), "{version:?}");
+        // The connection that has opened stays.
+        client.send("kept").await.unwrap();
+        let told = event(&mut client).await;
+        assert!(matches!(told, ReconnectEvent::Message(text) if text == "kept"));
+        assert_eq!(client.stats().connections, 2);
+        client.reconnect();
+        let told = event(&mut client).await;
+        assert!(matches!(told, ReconnectEvent::Disconnected { .. }), "{told:?}");
+        connected(&mut client).await;
+    }
+}
+
 #[tokio::test]
 async fn reconnect_on_request_ends_the_delay() {
     let address = free().await;

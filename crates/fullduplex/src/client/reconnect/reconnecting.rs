@@ -200,6 +200,11 @@ impl Stream for Reconnecting {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let event = ready!(self.events.poll_recv(cx));
         self.has_ended = event.is_none();
+        if let Some(event) = &event
+            && !matches!(event, ReconnectEvent::Message(_))
+        {
+            self.sender.record_event(event);
+        }
         Poll::Ready(event)
     }
 }

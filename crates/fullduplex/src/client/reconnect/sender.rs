@@ -16,6 +16,7 @@ use crate::base::sync::Mutex;
 use crate::client::client_stats::MessageQueue;
 use crate::client::reconnect::connection::{ConnectionRecord, ReconnectStats};
 use crate::client::reconnect::control::Control;
+use crate::client::reconnect::event::ReconnectEvent;
 use crate::client::reconnect::queue::OfflineQueue;
 use crate::connection::control_frames::PongFuture;
 use crate::connection::split::{SendHalf, TrySendError};
@@ -144,6 +145,10 @@ impl ReconnectSender {
     /// [`Backoff`](crate::client::Backoff). A delay or an attempt that is under way ends. If there
     /// was a connection, the event is `Disconnected` with
     /// [`DisconnectReason::Requested`](crate::client::DisconnectReason::Requested).
+    ///
+    /// It is about the connection whose messages the application reads. Up to 16 messages that
+    /// have arrived are still to be read after it; further calls have no effect until the
+    /// application has read of the next connection, or of an attempt that failed.
     pub fn reconnect(&self) {
         self.request_reconnect(None);
     }
@@ -160,11 +165,16 @@ impl ReconnectSender {
         Ok(())
     }
 
-    fn request_reconnect(&self, close: Option<CloseFrame>) {
-        self.shared.control.send_modify(|control| {
-            control.reconnects += 1;
-            control.reconnect_close = close;
+    /// Records that the application reads an event.
+    pub(super) fn record_event(&self, event: &ReconnectEvent) {
+        self.shared.control.send_if_modified(|control| {
+            control.record_event(event);
+            false
         });
+    }
+
+    fn request_reconnect(&self, close: Option<CloseFrame>) {
+        self.shared.control.send_if_modified(|control| control.request_reconnect(close));
     }
 
     /// Sends the queued messages, closes the connection and stops the client, without waiting.

@@ -94,6 +94,7 @@ impl ReconnectTask {
                 Ok(Err(error)) => DisconnectReason::Failed(error),
                 Ok(Ok((websocket, response))) => {
                     let since = Instant::now();
+                    self.control.record_connection();
                     self.shared.connection.opened(websocket.send_half().clone());
                     self.shared.queue.set_connected(true);
                     self.emit(ReconnectEvent::Connected { response, attempts }).await?;
@@ -176,7 +177,7 @@ impl ReconnectTask {
             result = receive_all(&mut receive, &self.events) => result.map(|()| None),
             () = send_all(&send, queue, &mut self.unsent) => Ok(None),
             () = self.events.closed() => Err(Stop),
-            interruption = self.control.interrupted() => Ok(Some(interruption)),
+            interruption = self.control.interrupted_while_open() => Ok(Some(interruption)),
         };
         queue.set_connected(false);
         if result? == Some(Interruption::Reconnect) {
