@@ -93,7 +93,7 @@ pub struct ReconnectBuilder {
 }
 
 pub(super) struct ReconnectSettings {
-    /// Has the header fields of the request.
+    /// The client, with the header fields of the request.
     pub(super) client: Client,
     pub(super) backoff: Backoff,
     pub(super) before_connect: Option<Box<BeforeConnect>>,
