@@ -29,6 +29,9 @@ pub struct HandshakeLimits {
     /// Default: 100; for a client 1,000.
     pub max_fields: usize,
     /// Maximum time for the opening handshake, once the transport is connected. Default: 10 s.
+    ///
+    /// At a server it ends when the head of the first request was read, the PROXY protocol and TLS
+    /// included. `authenticate` has this time anew, and so has the writing of the response.
     pub handshake_timeout: Duration,
 }
 

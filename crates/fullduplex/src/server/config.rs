@@ -47,7 +47,8 @@ pub struct ServerConfig {
     /// The settings of open WebSockets: limits, keepalive, buffers, compression.
     pub websocket: Config,
     /// The subprotocols that the server supports. The client's favourite among them is
-    /// selected. Default: empty, which selects none.
+    /// selected; a client that offers none of them is accepted without one. Default: empty, which
+    /// selects none.
     pub subprotocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
     pub origin_policy: OriginPolicy,
@@ -109,7 +110,7 @@ macro_rules! config_setters {
         }
 
         /// Sets the subprotocols that the server supports. The client's favourite among them is
-        /// selected. Default: none.
+        /// selected; a client that offers none of them is accepted without one. Default: none.
         #[must_use]
         pub fn subprotocols<I>(self, subprotocols: I) -> Self
         where

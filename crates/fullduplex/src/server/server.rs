@@ -230,6 +230,9 @@ impl Server {
     /// Authenticates each request for a WebSocket before the handler gets it. `authenticate`
     /// returns the request, perhaps with more extensions, or the response that rejects it. If it
     /// takes longer than `handshake_timeout`, the response is 503.
+    ///
+    /// It is called whatever the path, and not for a request that a rule of the protocol or a
+    /// policy rejects.
     #[doc(alias = "verifyClient")]
     #[doc(alias = "verify_client")]
     #[doc(alias = "auth")]

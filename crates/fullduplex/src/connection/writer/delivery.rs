@@ -44,6 +44,10 @@ pub enum LagPolicy {
     /// Closes the member with this code, for example 1008 (policy violation) or 1013 (try again
     /// later).
     ///
+    /// The Close follows what is queued, so the peer sees it only if it reads again within
+    /// [`close_timeout`](crate::Config::close_timeout), and else code 1006. The member's `next`
+    /// then fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    ///
     /// In the middle of a fragmented message, the message is dropped instead.
     Close(CloseCode),
 }
