@@ -238,8 +238,9 @@ async fn abort_ends_the_write_of_a_peer_that_is_blocked() {
         socket.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
         // A binary message of 2^40 bytes, masked with zeros.
         socket.write_all(&[0x82, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+        let payload = vec![0; 64 << 10];
         loop {
-            if let Err(error) = socket.write_all(&[0; 64 << 10]) {
+            if let Err(error) = socket.write_all(&payload) {
                 return error.kind();
             }
         }
