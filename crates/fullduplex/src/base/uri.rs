@@ -105,6 +105,7 @@ impl WsUri {
     }
 
     /// Returns the path without the query.
+    #[cfg(feature = "tracing")]
     pub(crate) fn path(&self) -> &str {
         self.resource.split_once('?').map_or(&self.resource, |(path, _)| path)
     }
