@@ -8,7 +8,8 @@ use std::io;
 
 use fullduplex::server::{Handshake, Server};
 use fullduplex::{
-    Client, ControlFrame, ControlFrames, Error, ReadyState, ReceiveHalf, SendHalf, WebSocket,
+    Client, ControlFrame, ControlFrames, Error, ErrorKind, ReadyState, ReceiveHalf, SendHalf,
+    WebSocket,
 };
 use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use http::{Request, Response, StatusCode};
@@ -34,7 +35,9 @@ async fn bridge(mut handshake: Handshake, target: String) -> Result<(), Error> {
         Ok(websocket) => websocket,
         Err(error) => {
             println!("{error}");
-            let answered = error.response().map_or(StatusCode::BAD_GATEWAY, Response::status);
+            // A response of another kind is that of a proxy on the way.
+            let response = error.response().filter(|_| error.kind() == ErrorKind::Handshake);
+            let answered = response.map_or(StatusCode::BAD_GATEWAY, Response::status);
             return handshake.respond(status(answered)).await;
         }
     };

@@ -2,6 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server", feature = "http2"))]
 
 mod common;
 

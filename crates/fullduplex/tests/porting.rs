@@ -311,6 +311,7 @@ fn broadcast_leaves_out_the_sender_and_takes_halves() {
     let _ = (others, half);
 }
 
+#[cfg(feature = "server")]
 #[test]
 fn handler_may_return_any_error() {
     use fullduplex::server::HandlerOutput;

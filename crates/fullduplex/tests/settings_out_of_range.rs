@@ -1,5 +1,7 @@
 //! Settings that are out of range are errors where a client or server is given them.
 
+#![cfg(all(feature = "client", feature = "server", feature = "deflate"))]
+
 use std::time::Duration;
 
 use fullduplex::client::{Backoff, DisconnectReason, OfflinePolicy, ReconnectEvent, SocketOptions};

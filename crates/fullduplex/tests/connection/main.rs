@@ -2,6 +2,13 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(
+    feature = "client",
+    feature = "server",
+    feature = "_tls",
+    feature = "http2",
+    feature = "http3"
+))]
 
 #[path = "../common/mod.rs"]
 mod common;
