@@ -63,7 +63,7 @@ use crate::transport::net_stream::NetStream;
 /// [`close`](Self::close) runs the closing handshake (RFC 6455 §7). If an open WebSocket is
 /// dropped, it is closed in the background with 1001, or with 1011 if the thread panics. If it is
 /// dropped while closing, the closing handshake is finished in the background. Each of these ends
-/// the transport when it makes no progress for [`close_timeout`](Config#structfield.close_timeout) (10 s).
+/// the transport when it makes no progress for `Config::close_timeout` (10 s).
 ///
 /// # Keepalive
 /// A peer that has sent nothing for 10 s to 20 s is sent a Ping. If nothing arrives for another
@@ -363,7 +363,7 @@ impl<S: Transport> WebSocket<S> {
     /// Sends a Close after the queued messages, waits for the peer's, and ends the transport.
     /// Messages that arrive before the peer's Close are dropped.
     ///
-    /// Gives up when closing makes no progress for [`close_timeout`](Config#structfield.close_timeout) (10 s).
+    /// Gives up when closing makes no progress for `Config::close_timeout` (10 s).
     /// A slow peer that keeps accepting queued bytes can take longer; wrap the call in
     /// [`tokio::time::timeout`] for a hard limit.
     ///
