@@ -12,15 +12,15 @@ pub(crate) fn rustdoc() -> Outcome {
     let packages = published::all()?;
     let site = target().join("doc");
     let names: Vec<String> = packages.iter().filter_map(published::Published::documented).collect();
-    for name in &names {
-        let folder = site.join(name);
-        // Pages of items that are gone would stay. The folder may not be there.
-        let _ = fs::remove_dir_all(&folder);
-        // Only to a crate that has a folder rustdoc links.
-        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    }
     let flags = format!("--cfg docsrs -D warnings {}", published::addresses_of_docs()?);
     run(&mut published::doc(&packages, &flags))?;
+    // rustdoc links only to a crate that has a folder, and cargo removes the folder of a crate that
+    // it documents. So each crate is documented once more, with those of all others in place. Pages
+    // of items that are gone go with the folder.
+    for name in &names {
+        let _ = fs::remove_dir_all(site.join(name));
+        run(&mut published::doc(&packages, &flags))?;
+    }
     let mut tally = Tally::PASSED;
     let folders: Vec<&str> = names.iter().map(String::as_str).collect();
     tally.add(links::check(&site, &folders)?);
