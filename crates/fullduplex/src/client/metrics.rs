@@ -1,6 +1,6 @@
 //! Metrics of a client, for the crate `metrics`.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{counter, describe_counter};
 
 use crate::base::error::ErrorKind;
 use crate::client::client::Client;
@@ -49,13 +49,11 @@ impl Client {
             dropped,
             panics,
         } = self.stats();
-        describe();
-        #[allow(clippy::cast_precision_loss, reason = "there are fewer of them than that")]
-        {
-            gauge!("fullduplex_client_connecting").set(connecting as f64);
-            gauge!("fullduplex_client_reconnecting").set(reconnecting as f64);
-            gauge!("fullduplex_client_queued_messages").set(queued as f64);
-        }
+        NAMES.record_gauge("connecting", "Attempts that are under way", connecting);
+        NAMES.record_gauge("reconnecting", "Reconnecting clients", reconnecting);
+        let about = "Messages in the queues of reconnecting clients";
+        NAMES.record_gauge("queued_messages", about, queued);
+        describe_counter!("fullduplex_client_attempts_total", "Ended attempts by outcome");
         for (outcome, count) in attempts {
             let (outcome, detail) = labels(outcome);
             counter!("fullduplex_client_attempts_total", "outcome" => outcome, "detail" => detail)
@@ -99,12 +97,4 @@ fn kind_label(kind: ErrorKind) -> &'static str {
         ErrorKind::InvalidData => "invalid_data",
         ErrorKind::Misuse => "misuse",
     }
-}
-
-fn describe() {
-    describe_gauge!("fullduplex_client_connecting", "Attempts that are under way");
-    describe_counter!("fullduplex_client_attempts_total", "Ended attempts by outcome");
-    describe_gauge!("fullduplex_client_reconnecting", "Reconnecting clients");
-    let about = "Messages in the queues of reconnecting clients";
-    describe_gauge!("fullduplex_client_queued_messages", about);
 }

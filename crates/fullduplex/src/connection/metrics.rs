@@ -19,10 +19,15 @@ impl MetricNames {
 
     /// Records the number of open WebSockets.
     pub(crate) fn record_websockets(&self, open: usize) {
-        let name = self.name("websockets");
-        describe_gauge!(name.clone(), "Open WebSockets");
-        #[allow(clippy::cast_precision_loss, reason = "there are fewer sockets than that")]
-        gauge!(name).set(open as f64);
+        self.record_gauge("websockets", "Open WebSockets", open);
+    }
+
+    /// Records a number that goes up and down, without labels.
+    pub(crate) fn record_gauge(&self, name: &str, about: &'static str, count: usize) {
+        let name = self.name(name);
+        describe_gauge!(name.clone(), about);
+        #[allow(clippy::cast_precision_loss, reason = "there are fewer of anything than that")]
+        gauge!(name).set(count as f64);
     }
 
     /// Records how WebSockets have ended.
