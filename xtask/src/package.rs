@@ -187,11 +187,22 @@ fn check_manifest(package: &Published) -> Vec<String> {
     complaints
 }
 
-/// The links of a README that work in the repository only.
+/// The links of a README that work in the repository only, or lead to no file there.
 fn check_links(readme: &str) -> Vec<String> {
-    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let relative = targets.filter(|link| !link.starts_with("https://") && !link.starts_with('#'));
-    relative.map(|link| format!("README.md: the link {link} is relative")).collect()
+    let inline = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let defined = readme.lines().filter_map(|line| line.strip_prefix('[')?.split_once(']'));
+    let defined = defined.filter_map(|(_, rest)| rest.strip_prefix(": ")).map(str::trim);
+    inline.chain(defined).filter_map(complaint).collect()
+}
+
+fn complaint(link: &str) -> Option<String> {
+    let path = REPOSITORY.iter().find_map(|start| link.strip_prefix(start));
+    let is_missing = |path: &str| !root().join(path.split('#').next().unwrap_or(path)).exists();
+    if path.is_some_and(is_missing) {
+        return Some(format!("README.md: the link {link} leads to no file"));
+    }
+    let is_relative = !link.starts_with("https://") && !link.starts_with('#');
+    is_relative.then(|| format!("README.md: the link {link} is relative"))
 }
 
 #[cfg(test)]
@@ -202,5 +213,15 @@ mod tests {
     fn package_finds_relative_links() {
         let readme = "[a](https://a.example/) [b](#b) [c](docs/c.md)";
         assert_eq!(check_links(readme), ["README.md: the link docs/c.md is relative"]);
+    }
+
+    #[test]
+    fn package_finds_links_by_definitions() {
+        let [files, _] = REPOSITORY;
+        let readme = format!("[a][x] [b][y]\n\n[x]: docs/c.md\n[y]: {files}README.md#b\n");
+        assert_eq!(check_links(&readme), ["README.md: the link docs/c.md is relative"]);
+        let link = format!("{files}README.txt");
+        let expected = format!("README.md: the link {link} leads to no file");
+        assert_eq!(check_links(&format!("[z]: {link}")), [expected]);
     }
 }
