@@ -7,7 +7,7 @@
 mod common;
 
 use common::{echo, numbered, open};
-use fullduplex::{CloseCode, Config, MessageKind, Role};
+use fullduplex::{CloseCode, Config, MessageKind, MessageWriter, Role, Transport};
 use fullduplex_testkit::cancel::{poll_at_most, retry_cancelled};
 use fullduplex_testkit::hostile::{Faults, Hostile};
 use fullduplex_testkit::pipe::pipe;
@@ -94,6 +94,22 @@ async fn cancelled_ping_is_sent_at_most_once() {
     assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
 }
 
+/// Writes a message in parts of at most `part` bytes, with calls that are cancelled.
+async fn write_cancelled<S: Transport>(
+    mut writer: MessageWriter<'_, S>,
+    message: &[u8],
+    part: usize,
+    most: usize,
+) {
+    let mut rest = message;
+    while !rest.is_empty() {
+        let part = &rest[..rest.len().min(part)];
+        let written = retry_cancelled(most, async |n| poll_at_most(writer.write(part), n).await);
+        rest = &rest[written.await.unwrap()..];
+    }
+    retry_cancelled(most, async |n| poll_at_most(writer.shutdown(), n).await).await.unwrap();
+}
+
 #[tokio::test]
 async fn cancelled_readers_and_writers_continue() {
     for most in 1..6 {
@@ -101,17 +117,7 @@ async fn cancelled_readers_and_writers_continue() {
         let data: Vec<u8> = (0..20_000_u32).map(|i| i.to_le_bytes()[0]).collect();
         let expected = data.clone();
         let sending = async {
-            let mut writer = client.writer(MessageKind::Binary);
-            let mut rest = &data[..];
-            while !rest.is_empty() {
-                let len =
-                    retry_cancelled(most, async |n| poll_at_most(writer.write(rest), n).await)
-                        .await;
-                rest = &rest[len.unwrap()..];
-            }
-            retry_cancelled(most, async |n| poll_at_most(writer.shutdown(), n).await)
-                .await
-                .unwrap();
+            write_cancelled(client.writer(MessageKind::Binary), &data, data.len(), most).await;
         };
         let receiving = async {
             let mut received = Vec::new();
@@ -141,19 +147,7 @@ async fn cancelled_writers_of_clones_do_not_interleave() {
         let (client, mut server) = ends!();
         let (send, _receive) = client.split();
         let write = async |letter: u8| {
-            let mut writer = send.writer(MessageKind::Binary);
-            let whole = [letter; 5000];
-            let mut rest = &whole[..];
-            while !rest.is_empty() {
-                let part = &rest[..rest.len().min(300)];
-                let len =
-                    retry_cancelled(most, async |n| poll_at_most(writer.write(part), n).await)
-                        .await;
-                rest = &rest[len.unwrap()..];
-            }
-            retry_cancelled(most, async |n| poll_at_most(writer.shutdown(), n).await)
-                .await
-                .unwrap();
+            write_cancelled(send.writer(MessageKind::Binary), &[letter; 5000], 300, most).await;
         };
         let receiving = async {
             let mut seen = Vec::new();
