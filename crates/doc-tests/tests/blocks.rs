@@ -50,7 +50,7 @@ fn blocks_of_rust_are_compiled() {
         let ignored = block.words.iter().any(|word| word.starts_with("ignore"));
         assert!(
             !ignored,
-            "{place}: use `no_run` for what must not run, `text` for what is no code"
+            "{place}: use `no_run` for what must not run, `text` for what is not code"
         );
     });
 }

@@ -120,7 +120,7 @@ mod tests {
         let serving = tokio::spawn(server.serve_handshakes(route));
         let client = Client::builder().connector(connector).proxies(Proxies::none()).build()?;
 
-        let error = client.connect("ws://test/shop").await.expect_err("there is no shop");
+        let error = client.connect("ws://test/shop").await.expect_err("nothing is at this path");
         assert_eq!(error.response().map(Response::status), Some(StatusCode::NOT_FOUND));
 
         let (mut bidder, _) = client.connect("ws://test/auction").await?;

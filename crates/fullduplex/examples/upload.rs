@@ -33,7 +33,8 @@ async fn serve(address: &str, folder: PathBuf) -> Result<(), Box<dyn Error + Sen
     Ok(())
 }
 
-/// Receives a file if the path is a name for it, and nobody else sends one of this name.
+/// Receives a file under the name in the path. A name that is not valid, or of a file that another
+/// client is sending, is rejected.
 async fn receive(
     handshake: Handshake,
     folder: PathBuf,

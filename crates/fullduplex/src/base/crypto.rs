@@ -1,7 +1,7 @@
 //! The cryptography of TLS: that of aws-lc-rs if its feature is on, or else that of ring.
 //!
 //! It is named wherever a configuration is built. rustls's default of the process is left alone:
-//! an application may have set it to another one, and with two compiled in there is none.
+//! an application may have set another provider, and rustls has no default if two are compiled in.
 
 #[cfg(all(feature = "tls", not(feature = "aws-lc-rs")))]
 use rustls::crypto::ring as chosen;

@@ -178,7 +178,7 @@ impl Reconnecting {
         self.sender.stats()
     }
 
-    /// Returns the counts of the present connection; `None` if there is none.
+    /// Returns the counts of the present connection; `None` while disconnected.
     pub fn connection_stats(&self) -> Option<ConnectionStats> {
         self.sender.connection_stats()
     }

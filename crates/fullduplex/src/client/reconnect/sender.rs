@@ -59,8 +59,8 @@ type SinkFuture = BoxFuture<'static, Result<(), Error>>;
 /// Clones send through the same client.
 ///
 /// As a [`Sink`], it is ready when the queue has space. Flushing it waits until all messages
-/// are written to a connection, and so as long as there is none. Closing it closes the client with
-/// code 1000 and waits for its end.
+/// are written to a connection; while the client is disconnected, it waits for the next one.
+/// Closing it closes the client with code 1000 and waits for its end.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fullduplex::Error> {
@@ -89,12 +89,12 @@ impl ReconnectSender {
         Self { shared, waits: Mutex::default() }
     }
 
-    /// Queues a message, and waits while the queue is full. While there is no connection, the
+    /// Queues a message, and waits while the queue is full. While the client is disconnected, the
     /// [`OfflinePolicy`](crate::client::OfflinePolicy) applies.
     ///
     /// # Errors
-    /// Fails with [`ErrorKind::Closed`] if the client has stopped, or if there is no connection
-    /// and the policy is `Reject`.
+    /// Fails with [`ErrorKind::Closed`] if the client has stopped, or if it is disconnected and
+    /// the policy is `Reject`.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
@@ -126,7 +126,7 @@ impl ReconnectSender {
     /// future of the Pong; see [`SendHalf::ping`](crate::SendHalf::ping).
     ///
     /// # Errors
-    /// Fails with [`ErrorKind::Closed`] if there is no connection.
+    /// Fails with [`ErrorKind::Closed`] while the client is disconnected.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
@@ -179,8 +179,8 @@ impl ReconnectSender {
 
     /// Sends the queued messages, closes the connection and stops the client, without waiting.
     ///
-    /// The last event reports how the connection ended. If there is no connection, the queued
-    /// messages are dropped and there is no further event.
+    /// The last event reports how the connection ended. If the client is disconnected, the
+    /// queued messages are dropped, and no further event follows.
     ///
     /// With [`CloseCode::NO_STATUS`] (1005) and no reason, the Close is sent without a code.
     ///
@@ -213,7 +213,7 @@ impl ReconnectSender {
         ReconnectStats { queued, dropped, ..self.shared.connection.stats() }
     }
 
-    /// Returns the counts of the present connection; `None` if there is none.
+    /// Returns the counts of the present connection; `None` while disconnected.
     pub fn connection_stats(&self) -> Option<ConnectionStats> {
         self.shared.connection.present().map(|send| send.stats())
     }
