@@ -13,20 +13,17 @@ macro_rules! report {
     }};
 }
 
+mod base;
+mod client;
 mod connect;
-mod deflate;
-mod escape;
-mod interactive;
-mod outcome;
 mod serve;
-mod signals;
-mod values;
-mod verbose;
 
 use std::fs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use self::base::deflate;
 
 /// WebSocket on the command line.
 #[derive(Debug, Parser)]

@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::server::policy::{HostRule, TrustedProxies};
 
 use super::listen::Address;
-use crate::{deflate, values};
+use crate::base::{deflate, values};
 
 /// The options of `fdx serve`. Each has a long name, by which the file of `--config` sets it.
 #[derive(Clone, Debug, ClapArgs)]

@@ -6,7 +6,7 @@ use fullduplex::WebSocket;
 use fullduplex::server::{ConnectInfo, Handshake, RejectedClient, RejectionReason};
 use http::Version;
 
-use crate::escape::printable;
+use crate::base::escape::printable;
 
 /// The most characters of a path in the log.
 const MAX_PATH: usize = 200;

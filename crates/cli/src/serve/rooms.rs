@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::client_info::ClientInfo;
 use super::log::log_line;
 use super::responses;
-use crate::escape::printable;
+use crate::base::escape::printable;
 
 /// What happens to slow members of `/broadcast`: 64 messages wait for each, and the oldest ones are
 /// dropped beyond that.

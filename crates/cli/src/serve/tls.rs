@@ -11,7 +11,7 @@ use fullduplex::server::tls::{Certificate, CertificateWarning, PemSource, SelfSi
 use super::args::Args;
 use super::listen::Address;
 use super::log::log_line;
-use crate::verbose;
+use crate::client::verbose;
 
 /// The TLS configuration, and what is printed about it.
 pub(super) struct ServeTls {

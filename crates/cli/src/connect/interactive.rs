@@ -14,8 +14,8 @@ use fullduplex::{
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::sleep;
 
-use crate::escape::{printable, printable_bytes};
-use crate::outcome::ConnectOutcome;
+use crate::base::escape::{printable, printable_bytes};
+use crate::client::ConnectOutcome;
 
 /// The largest binary message that is made of standard input, in bytes.
 const CHUNK_SIZE: usize = 64 << 10;

@@ -8,7 +8,7 @@ use fullduplex::server::tls::CertificateInfo;
 use http::Response;
 use ring::digest;
 
-use crate::escape::printable;
+use crate::base::escape::printable;
 
 /// Prints a step on the way to the server, and the certificate if it is the TLS handshake.
 pub(crate) fn connect_event(event: &ConnectEvent<'_>) {

@@ -1,6 +1,6 @@
-//! The exit codes of `fdx connect`.
+//! The exit codes of the commands that connect.
 
-use crate::signals::TerminationSignal;
+use crate::base::signals::TerminationSignal;
 
 /// How a connection ended, with the exit code as its number.
 #[derive(Clone, Copy)]

@@ -1,0 +1,6 @@
+//! What the commands share: parsers of option values, escapes for a terminal, signals.
+
+pub(crate) mod deflate;
+pub(crate) mod escape;
+pub(crate) mod signals;
+pub(crate) mod values;
