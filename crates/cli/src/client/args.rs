@@ -1,14 +1,13 @@
 //! The options of every command that connects to a server, and the client that they describe.
 
-use std::path::PathBuf;
-
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{HttpVersion, Proxies, Proxy};
 use fullduplex::{Client, Error};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
 
-use super::{tls, verbose};
+use super::tls::TlsArgs;
+use super::verbose;
 use crate::base::{deflate, values};
 
 /// Where to connect, and how.
@@ -29,18 +28,8 @@ pub(crate) struct ClientArgs {
     /// fdx/VERSION
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) header: Vec<(HeaderName, HeaderValue)>,
-    /// Trust the authorities in this PEM file too (may be repeated)
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    pub(crate) ca: Vec<PathBuf>,
-    /// Send this client certificate, with its chain, in PEM
-    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
-    pub(crate) cert: Option<PathBuf>,
-    /// The private key of the certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
-    pub(crate) key: Option<PathBuf>,
-    /// Accept any certificate: an attacker on the network can read and change everything
-    #[arg(long, short = 'k', help_heading = "TLS")]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Use this proxy: http://, https://, socks5://, socks5h:// or socks:// (the same as
     /// socks5://), or "none"; by default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
     #[arg(long, value_name = "URL", value_parser = proxy)]
@@ -68,7 +57,7 @@ impl ClientArgs {
             .max_message_size(self.max_message_size)
             .deflate(self.deflate.and_then(|setting| setting.0));
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
-        builder = builder.tls(tls::settings(self));
+        builder = builder.tls(self.tls.settings(&self.url));
         if self.verbose {
             builder = builder.on_connect_event(verbose::connect_event);
         }

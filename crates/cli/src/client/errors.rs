@@ -20,8 +20,8 @@ pub(crate) fn with_option_names(error: &Error) -> String {
     named.unwrap_or(text)
 }
 
-/// Prints why there is no connection, and returns the exit code for it. `command` is the name of the
-/// command, such as `fdx connect`.
+/// Prints why there is no connection, and returns the exit code for it. `command` is the name of
+/// the command, such as `fdx connect`.
 pub(crate) fn report_connect_error(command: &str, error: &Error) -> ConnectOutcome {
     report!("{command}: {}", printable(&error.to_string()));
     if let Some(after) = error.retry_after() {

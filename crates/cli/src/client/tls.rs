@@ -2,31 +2,49 @@
 
 use std::path::PathBuf;
 
+use clap::Args as ClapArgs;
 use fullduplex::client::ClientTls;
 
-use super::ClientArgs;
+/// The options of TLS.
+#[derive(Debug, ClapArgs)]
+pub(super) struct TlsArgs {
+    /// Trust the authorities in this PEM file too (may be repeated)
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    ca: Vec<PathBuf>,
+    /// Send this client certificate, with its chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    key: Option<PathBuf>,
+    /// Accept any certificate: an attacker on the network can read and change everything
+    #[arg(long, short = 'k', help_heading = "TLS")]
+    insecure: bool,
+}
 
-/// Returns the TLS settings that the options describe.
-pub(super) fn settings(args: &ClientArgs) -> ClientTls {
-    let mut settings = ClientTls::new();
-    for file in &args.ca {
-        settings = settings.add_authorities_file(file);
+impl TlsArgs {
+    /// Returns the TLS settings that the options describe.
+    pub(super) fn settings(&self, url: &str) -> ClientTls {
+        let mut settings = ClientTls::new();
+        for file in &self.ca {
+            settings = settings.add_authorities_file(file);
+        }
+        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
+            settings = settings.identity_files(cert, key);
+        }
+        if let Some(file) = key_log_file(url) {
+            report!(
+                "fdx connect: SSLKEYLOGFILE: with {} this connection can be decrypted",
+                file.display()
+            );
+            settings = settings.dangerous_key_log_file(file);
+        }
+        if self.insecure {
+            report!("fdx connect: --insecure: the server's certificate is not verified");
+            settings = settings.dangerous_accept_any_certificate();
+        }
+        settings
     }
-    if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
-        settings = settings.identity_files(cert, key);
-    }
-    if let Some(file) = key_log_file(&args.url) {
-        report!(
-            "fdx connect: SSLKEYLOGFILE: with {} this connection can be decrypted",
-            file.display()
-        );
-        settings = settings.dangerous_key_log_file(file);
-    }
-    if args.insecure {
-        report!("fdx connect: --insecure: the server's certificate is not verified");
-        settings = settings.dangerous_accept_any_certificate();
-    }
-    settings
 }
 
 /// Returns the file that `SSLKEYLOGFILE` names, if the URL is one with TLS.
