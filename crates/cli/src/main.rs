@@ -14,6 +14,7 @@ macro_rules! report {
 }
 
 mod base;
+mod causes;
 mod client;
 mod connect;
 mod serve;
