@@ -17,7 +17,9 @@ mod base;
 mod causes;
 mod client;
 mod connect;
+mod pipes;
 mod serve;
+mod session;
 
 use std::fs;
 use std::process::ExitCode;

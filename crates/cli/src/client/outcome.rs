@@ -1,9 +1,9 @@
 //! The exit codes of the commands that connect.
 
-use crate::base::signals::TerminationSignal;
+use crate::base::signals::EndSignal;
 
 /// How a connection ended, with the exit code as its number.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum ConnectOutcome {
     Clean = 0,
@@ -14,16 +14,24 @@ pub(crate) enum ConnectOutcome {
     Lost = 5,
     OtherCloseCode = 6,
     ProtocolViolation = 7,
+    /// Fewer messages came than were asked for, or the time was over.
+    Incomplete = 8,
     /// SIGHUP. As in a shell, the codes of signals are 128 and the signal's number.
     HungUp = 129,
+    /// SIGINT.
+    Interrupted = 130,
+    /// The reader of standard output is gone, as other programs end by SIGPIPE.
+    BrokenPipe = 141,
+    /// SIGTERM.
     Terminated = 143,
 }
 
-impl From<TerminationSignal> for ConnectOutcome {
-    fn from(signal: TerminationSignal) -> Self {
+impl From<EndSignal> for ConnectOutcome {
+    fn from(signal: EndSignal) -> Self {
         match signal {
-            TerminationSignal::Terminate => Self::Terminated,
-            TerminationSignal::HangUp => Self::HungUp,
+            EndSignal::Interrupt => Self::Interrupted,
+            EndSignal::Terminate => Self::Terminated,
+            EndSignal::HangUp => Self::HungUp,
         }
     }
 }

@@ -1,0 +1,32 @@
+//! Standard input and output as the two sides of a [session](crate::session), each in a thread of
+//! its own, with large buffers.
+
+mod input;
+mod output;
+
+use std::fs::File;
+use std::io;
+
+pub(crate) use self::input::read_actions;
+pub(crate) use self::output::write_events;
+
+/// The size of the buffers for reading and writing, in bytes.
+const BUFFER_SIZE: usize = 256 << 10;
+
+/// Returns standard input without the buffer and lock of the standard library.
+fn stdin() -> io::Result<File> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned();
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdin()).try_clone_to_owned();
+    owned.map(File::from)
+}
+
+/// Returns standard output without the buffer and lock of the standard library.
+fn stdout() -> io::Result<File> {
+    #[cfg(unix)]
+    let owned = std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned();
+    #[cfg(windows)]
+    let owned = std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned();
+    owned.map(File::from)
+}
