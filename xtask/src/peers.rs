@@ -76,6 +76,7 @@ pub(crate) fn run() -> Outcome {
     ];
     for (browser, program) in [("chrome", &*peers.chromium), ("firefox", FIREFOX)] {
         jobs.push(peers.node("serve_browser.mjs", &[fdx, browser, program]));
+        jobs.push(peers.node("serve_page.mjs", &[fdx, browser, program]));
         let args = [&[browser, program], &deflate_http[..]].concat();
         jobs.push(peers.node("deflate_browser.mjs", &args));
     }

@@ -206,6 +206,44 @@ fn files_of_text_are_utf_8() {
     }
 }
 
+/// The page and its files, which are also served beside a folder's: those that are named in one
+/// of them are there, and none of them runs or loads anything from elsewhere.
+#[test]
+fn page_loads_its_files_from_this_server_only() {
+    let server = serve_folder("page_files");
+    let mut pending = vec!["/fdx".to_owned()];
+    let mut seen = Vec::new();
+    while let Some(path) = pending.pop() {
+        let answer = server.get(&path);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        let (head, content) = answer.split_once("\r\n\r\n").unwrap();
+        for field in [
+            "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self';",
+            "frame-ancestors 'none'",
+            "Cache-Control: no-store",
+            "X-Content-Type-Options: nosniff",
+        ] {
+            assert!(head.contains(field), "{path} has no {field}: {head}");
+        }
+        // In HTML relative to `/fdx`, in modules to themselves.
+        let names = content.split('"').skip(1).step_by(2).filter_map(|word| {
+            let name = word.strip_prefix("fdx/").or_else(|| word.strip_prefix("./"));
+            name.map(|name| format!("/fdx/{name}"))
+        });
+        for name in names {
+            if name != path && !seen.contains(&name) {
+                seen.push(name.clone());
+                pending.push(name);
+            }
+        }
+    }
+    assert!(seen.len() > 5 && seen.contains(&"/fdx/page.css".to_owned()), "{seen:?}");
+    let script = server.get("/fdx/page.js");
+    assert!(script.contains("Content-Type: text/javascript; charset=utf-8\r\n"), "{script}");
+    assert!(server.get("/fdx/nothing.js").starts_with("HTTP/1.1 404 "));
+    assert!(server.request("POST", "/fdx/page.js", "").starts_with("HTTP/1.1 405 "));
+}
+
 #[test]
 fn files_are_served_beside_the_page_and_the_websockets() {
     let server = serve_folder("beside");

@@ -1,6 +1,7 @@
 //! `fdx serve`: a server with echo, broadcast, files and a web page.
 
 mod args;
+mod assets;
 mod client_info;
 mod config_file;
 mod file_limit;

@@ -15,12 +15,11 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tower_service::Service;
 
+use super::assets;
 use super::files::Files;
 use super::listen::Address;
 use super::metrics_source::MetricsSource;
-use super::responses::{html, not_found, read_only, upgrade_required};
-
-const PAGE: &str = include_str!("../../assets/index.html");
+use super::responses::{not_found, read_only, upgrade_required};
 
 type Content = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -85,7 +84,7 @@ impl Pages {
             DefaultPage::Page => full_body(page(method, path)),
             DefaultPage::Files(mut files) => {
                 let (method, path) = (method.clone(), path.to_owned());
-                // With files, the page is only at `/fdx`.
+                // With files, the page is only at `/fdx`, and what it loads below.
                 let fallback =
                     || full_body(if path == "/" { not_found() } else { page(&method, &path) });
                 files.respond(request).await.unwrap_or_else(fallback)
@@ -125,8 +124,11 @@ fn full_body(response: Response<String>) -> Response<Content> {
 
 fn page(method: &Method, path: &str) -> Response<String> {
     match path {
-        "/" | "/fdx" => read_only(method, || html(PAGE)),
+        "/" | "/fdx" => read_only(method, assets::page),
         "/echo" | "/broadcast" | "/whoami" => upgrade_required(),
-        _ => not_found(),
+        _ => match path.strip_prefix("/fdx/").and_then(assets::file) {
+            Some(file) => read_only(method, || file),
+            None => not_found(),
+        },
     }
 }

@@ -1,7 +1,8 @@
 //! Complete HTTP responses.
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, UPGRADE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    UPGRADE,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 
@@ -23,16 +24,19 @@ pub(super) fn not_found() -> Response<String> {
     text(StatusCode::NOT_FOUND, "there is nothing at this path\n")
 }
 
-pub(super) fn html(page: &str) -> Response<String> {
-    let mut response = Response::new(page.to_owned());
+/// Returns the web page or a file that it loads. It may run and load only what this server
+/// serves, connect to any WebSocket, and make requests to this server.
+pub(super) fn asset(media_type: &'static str, content: &str) -> Response<String> {
+    let mut response = Response::new(content.to_owned());
     for (name, value) in [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_TYPE, media_type),
         (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
         (
             CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-             connect-src ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+             connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'; require-trusted-types-for 'script'",
         ),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
