@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use self::base::deflate;
+use self::base::{deflate, secrets};
 
 /// WebSocket on the command line.
 #[derive(Debug, Parser)]
@@ -75,6 +75,10 @@ fn exit_with(error: &clap::Error) -> ! {
         && let Some(hint) = deflate::hint(args())
     {
         report!("error: {hint}");
+        std::process::exit(2);
+    }
+    if error.use_stderr() {
+        report!("{}", secrets::usage_error(error).trim_end());
         std::process::exit(2);
     }
     error.exit()

@@ -1,7 +1,5 @@
 //! Escapes for text of peers that is printed on a terminal or in the log.
 
-use std::fmt::Write as _;
-
 /// Escapes control, invisible and bidirectional characters, such as `\u{202e}`, so that a
 /// peer's text neither controls the terminal nor looks like other text or a line of this program.
 pub(crate) fn printable(text: &str) -> String {
@@ -17,22 +15,9 @@ pub(crate) fn printable(text: &str) -> String {
     escaped
 }
 
-/// Escapes bytes for a terminal: valid UTF-8 as [`printable`] does, other bytes as `\xff`.
-pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
-    let mut escaped = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        escaped.push_str(&printable(chunk.valid()));
-        for byte in chunk.invalid() {
-            // Writing to a string does not fail.
-            let _ = write!(escaped, "\\x{byte:02x}");
-        }
-    }
-    escaped
-}
-
 /// Whether a character controls the terminal, changes the direction or position of other
 /// characters, or is invisible.
-fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Soft hyphen; Arabic letter mark; Mongolian vowel separator.
@@ -71,9 +56,5 @@ mod tests {
         ] {
             assert_eq!(printable(text), expected);
         }
-        assert_eq!(
-            printable_bytes(b"a\xff\x1b]0;x\x07\xc3\xbc\xc3"),
-            "a\\xff\\u{1b}]0;x\\u{7}ü\\xc3"
-        );
     }
 }

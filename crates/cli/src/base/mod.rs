@@ -2,5 +2,7 @@
 
 pub(crate) mod deflate;
 pub(crate) mod escape;
+pub(crate) mod layout;
+pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod values;

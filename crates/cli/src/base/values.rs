@@ -1,6 +1,8 @@
 //! Parsers of option values. They run while the command line is parsed, so that an error names the
 //! option.
 
+use std::time::Duration;
+
 use http::Uri;
 use http::header::HeaderName;
 
@@ -43,6 +45,16 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
             None => text.to_owned(),
         }),
         None => Err(format!("{wanted}, in ASCII and without a path, such as https://example.com")),
+    }
+}
+
+/// Parses a time that is not 0, in seconds.
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err("a number of seconds from 0.001 to 86400".into()),
     }
 }
 

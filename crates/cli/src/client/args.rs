@@ -1,5 +1,7 @@
 //! The options of every command that connects to a server, and the client that they describe.
 
+use std::time::Duration;
+
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{HttpVersion, Proxies, Proxy};
 use fullduplex::{Client, Error};
@@ -41,6 +43,9 @@ pub(crate) struct ClientArgs {
     /// subprotocols and the certificate of --cert are not sent
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) max_redirects: u32,
+    /// Give up connecting after this time, 30 by default
+    #[arg(long, value_name = "SECONDS", value_parser = values::timeout)]
+    pub(crate) connect_timeout: Option<Duration>,
     /// Largest message to accept, in bytes
     #[arg(long, default_value_t = 16 << 20, value_name = "BYTES",
           value_parser = value_parser!(u64).range(1..))]
@@ -60,6 +65,9 @@ impl ClientArgs {
         builder = builder.tls(self.tls.settings(&self.url));
         if self.verbose {
             builder = builder.on_connect_event(verbose::connect_event);
+        }
+        if let Some(timeout) = self.connect_timeout {
+            builder = builder.connect_timeout(timeout);
         }
         if let Some(proxies) = &self.proxy {
             builder = builder.proxies(proxies.clone());

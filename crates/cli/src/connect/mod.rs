@@ -1,61 +1,35 @@
 //! `fdx connect`: its options, and one connection from its start to its end.
 
+mod args;
+
+use std::future::pending;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
 use fullduplex::{Client, ErrorKind, WebSocket};
 use http::{Response, Version};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+pub(crate) use self::args::Args;
 use crate::base::escape::printable;
+use crate::base::secrets::without_credentials;
 use crate::base::signals::EndSignals;
-use crate::base::values;
-use crate::client::{ClientArgs, ConnectOutcome, report_connect_error, verbose, with_option_names};
-use crate::pipes::{read_actions, write_events};
-use crate::session::{self, AtEndOfInput, End, SessionSettings, queue};
+use crate::client::{ConnectOutcome, report_connect_error, verbose, with_option_names};
+use crate::pipes::{InputFormat, read_actions, write_events};
+use crate::session::{self, End, Link, SessionSettings, queue};
 
 /// The time for pooled connections to close, such as for CONNECTION_CLOSE on HTTP/3 to leave.
 const CLOSE_IDLE_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// The time for the thread of the output to end after a signal: it may be stuck.
+const DISCARD_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// The time for the output to be written, after --timeout.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The time for the task of an HTTP/2 connection to write its last frames.
 const HTTP2_FLUSH: Duration = Duration::from_millis(20);
-
-/// The options of `fdx connect`.
-#[derive(Debug, ClapArgs)]
-#[command(after_help = "\
-Each line of standard input is sent as a text message, each text message received is
-printed as a line. At the end of the input the connection is closed with 1000, once the
-server has sent its last messages (see --linger).
-
-Exit codes:
-  0  closed cleanly with 1000, or without a code
-  1  a file is missing or can't be used, or standard input or output failed
-  2  wrong usage
-  3  no connection: name, network, proxy, TLS, time-out
-  4  the server rejected the handshake
-  5  the connection was lost: no Close frame, a time-out, a network error
-  6  closed with another code, such as 1001 of a server that shuts down
-  7  the peer violated the protocol, or exceeded a limit
-129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001
-130  ended by Ctrl-C, after a Close with 1000; by a second Ctrl-C at once
-141  what read standard output is gone, as other programs end by SIGPIPE
-
-Environment:
-  SSLKEYLOGFILE  a file to which the TLS keys are appended, for Wireshark")]
-pub(crate) struct Args {
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-    /// Send standard input as binary messages, and write received messages unchanged, or with
-    /// escapes to a terminal
-    #[arg(long, short)]
-    binary: bool,
-    /// Seconds without a message after which the connection is closed, once the input has
-    /// ended
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = values::seconds)]
-    linger: f64,
-}
 
 /// Connects, and exchanges messages until either side closes.
 pub(crate) fn run(args: Args) -> ExitCode {
@@ -76,19 +50,28 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 async fn connect(args: Args) -> ConnectOutcome {
-    let client = match args.client.build_client() {
-        Ok(client) => client,
-        Err(error) => {
-            report!("fdx connect: {}", with_option_names(&error));
-            // Errors of the TLS settings are errors of their files.
-            let is_of_file = error.kind() == ErrorKind::Tls;
-            return if is_of_file { ConnectOutcome::LocalIo } else { ConnectOutcome::Usage };
+    let (client, sides) = match prepare(&args) {
+        Ok(prepared) => prepared,
+        Err((what, outcome)) => {
+            report!("fdx connect: {what}");
+            return outcome;
         }
     };
     let mut signals = EndSignals::new();
+    if args.reconnect {
+        let opening = sides.settings.opening.clone();
+        let link = Link::reconnecting(&client, &args.client.url, opening);
+        let outcome = exchange(&args, link, &sides, &mut signals).await;
+        close_idle(&client, None, &mut signals).await;
+        return outcome;
+    }
     let connected = tokio::select! {
         connected = client.connect(&args.client.url) => connected,
         signal = signals.next() => return signal.into(),
+        () = until(sides.settings.deadline) => {
+            report!("fdx connect: no connection within the time of --timeout");
+            return ConnectOutcome::NoConnection;
+        }
     };
     let (websocket, response) = match connected {
         Ok(connected) => connected,
@@ -103,48 +86,63 @@ async fn connect(args: Args) -> ConnectOutcome {
     if args.client.verbose {
         verbose::negotiated(&websocket, &response);
     }
-    let outcome = exchange(&args, websocket, &response, &mut signals).await;
+    if io::stdin().is_terminal() && !args.quiet {
+        report!("{}", opening_line(&args.client.url, &websocket, &response));
+    }
+    let outcome = exchange(&args, websocket.into(), &sides, &mut signals).await;
     close_idle(&client, Some(response.version()), &mut signals).await;
     outcome
+}
+
+/// What a session needs beside the connection.
+struct Sides {
+    settings: SessionSettings,
+    input: InputFormat,
+}
+
+/// Returns the client and what the options say, or what is wrong with them and the exit code.
+fn prepare(args: &Args) -> Result<(Client, Sides), (String, ConnectOutcome)> {
+    let input = args.messages().input_format().map_err(|what| (what, ConnectOutcome::Usage))?;
+    let opening =
+        args.messages().opening_messages().map_err(|what| (what, ConnectOutcome::LocalIo))?;
+    let client = args.client.build_client().map_err(|error| {
+        // Errors of the TLS settings are errors of their files.
+        let is_of_file = error.kind() == ErrorKind::Tls;
+        let outcome = if is_of_file { ConnectOutcome::LocalIo } else { ConnectOutcome::Usage };
+        (with_option_names(&error), outcome)
+    })?;
+    let settings = args.session_settings(opening, Instant::now());
+    Ok((client, Sides { settings, input }))
 }
 
 /// Runs the session, with standard input and output as its sides.
 async fn exchange(
     args: &Args,
-    websocket: WebSocket,
-    response: &Response<()>,
+    link: Link,
+    sides: &Sides,
     signals: &mut EndSignals,
 ) -> ConnectOutcome {
-    let interactive = io::stdin().is_terminal();
-    if interactive {
-        report!("{}", opening_line(&args.client.url, &websocket, response));
-    }
-    let linger = Duration::from_secs_f64(args.linger);
-    let settings = SessionSettings {
-        at_end_of_input: if interactive {
-            AtEndOfInput::Close
-        } else {
-            AtEndOfInput::Wait(Some(linger))
-        },
-        messages: None,
-        deadline: None,
-        details: false,
-    };
     let (action_sender, actions) = queue();
     let (event_sender, events) = queue();
-    read_actions(args.binary, action_sender);
-    let written = write_events(args.binary, events);
-    let end = session::run(&settings, websocket.into(), actions, event_sender, signals).await;
+    read_actions(sides.input, action_sender);
+    let written = write_events(args.messages().output_format(), args.quiet, events);
+    let end = session::run(&sides.settings, link, actions, event_sender, signals).await;
     if end.at_once {
         return end.outcome;
     }
+    let late = if end.is_discarded {
+        Some(Instant::now() + DISCARD_TIMEOUT)
+    } else {
+        sides.settings.deadline.map(|deadline| deadline.max(Instant::now() + OUTPUT_TIMEOUT))
+    };
     let written = tokio::select! {
         written = written => written,
         signal = signals.next() => return signal.into(),
+        () = until(late) => Ok(Ok(())),
     };
     // The thread sends what has come of it, unless it panics.
     match written.unwrap_or_else(|_| Err(io::Error::other("the thread that writes it failed"))) {
-        Ok(()) => report_end(&end),
+        Ok(()) => report_end(args, &end),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ConnectOutcome::BrokenPipe,
         Err(error) => {
             report!("fdx connect: standard output: {error}");
@@ -153,11 +151,27 @@ async fn exchange(
     }
 }
 
-fn report_end(end: &End) -> ConnectOutcome {
-    if let Some(line) = end.line() {
+/// Prints how the connection ended. A clean end is mentioned at a terminal, or if asked for.
+fn report_end(args: &Args, end: &End) -> ConnectOutcome {
+    if let Some(error) = &end.connect_error {
+        return report_connect_error("fdx connect", error);
+    }
+    let is_clean = end.outcome == ConnectOutcome::Clean;
+    let is_wanted = args.client.verbose || io::stderr().is_terminal();
+    if (!is_clean || is_wanted && !args.quiet)
+        && let Some(line) = end.line()
+    {
         report!("fdx connect: {line}");
     }
     end.outcome
+}
+
+/// Waits until this time; for ever without one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => pending().await,
+    }
 }
 
 /// Returns the line that says what the connection is, at a terminal.
@@ -166,8 +180,7 @@ fn opening_line(url: &str, websocket: &WebSocket, response: &Response<()>) -> St
     let subprotocol = subprotocol.unwrap_or_default();
     let deflate = websocket.deflate().map(|deflate| format!(", {deflate}"));
     let deflate = deflate.unwrap_or_default();
-    // Without user and password.
-    let url = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
+    let url = without_credentials(url);
     let version = response.version();
     printable(&format!("connected to {url} by {version:?}{subprotocol}{deflate}; Ctrl-D closes"))
 }

@@ -8,14 +8,18 @@ use crate::base::escape::printable;
 use crate::client::ConnectOutcome;
 
 /// How a session ended.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct End {
     /// The exit code.
     pub(crate) outcome: ConnectOutcome,
     /// Whether a second signal asks to leave at once, whatever is yet to print.
     pub(crate) at_once: bool,
+    /// Whether a signal asks not to print what is yet to print.
+    pub(crate) is_discarded: bool,
     /// The reason in plain words, safe to print; empty if there is nothing to say.
     pub(crate) reason: String,
+    /// Why there is no connection, of a session that connects again.
+    pub(crate) connect_error: Option<Error>,
     /// How long the connection was open.
     pub(crate) open: Duration,
     /// How long before the end the last message was sent or received.

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::end::{End, describe};
-use super::link::{Link, LinkReceiver, LinkSender};
+use super::link::{ControlReceiver, Incoming, Link, LinkReceiver, LinkSender};
 use super::queue::{Gone, QueueReceiver, QueueSender};
 use super::{Action, AtEndOfInput, Event, SessionSettings};
 use crate::base::escape::printable;
@@ -38,6 +38,8 @@ const MAX_PINGS: usize = 64;
 enum Stop {
     /// The connection has ended.
     Ended(Option<Error>),
+    /// There is no connection, and no further attempt.
+    NoConnection(Error),
     Signal(EndSignal),
     /// As many messages as wanted were received.
     Received,
@@ -63,7 +65,7 @@ struct Activity {
     last_received: Cell<Instant>,
     last_sent: Cell<Instant>,
     received: Cell<u64>,
-    /// Whether a message has come after the last one sent.
+    /// Whether a message has come after the last one sent, or none was sent.
     is_answered: Cell<bool>,
     answered: Notify,
     /// Whether a received message waits for the output side.
@@ -80,7 +82,7 @@ pub(crate) async fn run(
     events: QueueSender<Event>,
     signals: &mut EndSignals,
 ) -> End {
-    let Link { sender, mut receiver } = link;
+    let Link { sender, mut receiver, control } = link;
     let exchange = Exchange {
         settings,
         sender,
@@ -90,7 +92,7 @@ pub(crate) async fn run(
         input_failure: RefCell::default(),
         pings: RefCell::default(),
     };
-    let stop = exchange.until_stop(&mut receiver, actions, signals).await;
+    let stop = exchange.until_stop(&mut receiver, control, actions, signals).await;
     exchange.end(stop, receiver, signals).await
 }
 
@@ -98,6 +100,7 @@ impl Exchange<'_> {
     async fn until_stop(
         &self,
         receiver: &mut LinkReceiver,
+        control: ControlReceiver,
         actions: QueueReceiver<Action>,
         signals: &mut EndSignals,
     ) -> Stop {
@@ -112,7 +115,8 @@ impl Exchange<'_> {
             sleep(TRANSPORT_END_TIMEOUT).await;
         };
         let working = async {
-            tokio::join!(self.send_input(actions), self.close_after_input(), self.report_control());
+            let control = self.report_control(control);
+            tokio::join!(self.send_input(actions), self.close_after_input(), control);
         };
         tokio::select! {
             biased;
@@ -127,10 +131,15 @@ impl Exchange<'_> {
 
     /// Hands received messages to the output side until the connection ends, or enough have come.
     async fn receive(&self, receiver: &mut LinkReceiver) -> Stop {
-        while let Some(message) = receiver.next().await {
-            let message = match message {
-                Ok(message) => message,
-                Err(error) => return Stop::Ended(Some(error)),
+        loop {
+            let message = match receiver.next().await {
+                Incoming::Message(message) => message,
+                Incoming::Note(text) => {
+                    self.note(text).await;
+                    continue;
+                }
+                Incoming::End(error) => return Stop::Ended(error),
+                Incoming::NoConnection(error) => return Stop::NoConnection(error),
             };
             let count = self.activity.record_received();
             self.activity.is_delivering.set(true);
@@ -142,11 +151,11 @@ impl Exchange<'_> {
                 return Stop::Received;
             }
         }
-        Stop::Ended(None)
     }
 
     /// Does what the input side asks for. Does not end before the session.
     async fn send_input(&self, mut actions: QueueReceiver<Action>) {
+        self.send_opening().await;
         while let Some(action) = actions.recv().await {
             // If sending fails, the receiving side reports why.
             let result = match action {
@@ -164,13 +173,24 @@ impl Exchange<'_> {
                 }
             };
             if let Err(error) = result
-                && self.sender.close_info().is_none()
+                && self.sender.is_open()
             {
                 self.note(printable(&error.to_string())).await;
             }
         }
         self.input_ended.notify_one();
         pending::<()>().await;
+    }
+
+    /// Sends the first messages, which a connection that connects again sends itself.
+    async fn send_opening(&self) {
+        for message in &self.settings.opening {
+            if self.sender.sends_opening() {
+                self.activity.record_sent();
+            } else if self.send(message.clone()).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn send(&self, message: Message) -> Result<(), Error> {
@@ -201,7 +221,10 @@ impl Exchange<'_> {
             AtEndOfInput::Wait(linger) => {
                 // The server can't answer what has not left.
                 let _ = self.sender.flush().await;
-                self.activity.silence(linger).await;
+                let waited = self.activity.silence(linger).await;
+                if self.activity.received.get() == 0 && self.sender.is_open() {
+                    self.note(nothing_came(waited)).await;
+                }
             }
         }
         let _ = self.sender.start_close(CloseCode::NORMAL, "");
@@ -209,11 +232,10 @@ impl Exchange<'_> {
     }
 
     /// Reports Pings and Pongs, if the output side wants them.
-    async fn report_control(&self) {
+    async fn report_control(&self, mut frames: ControlReceiver) {
         if !self.settings.details {
             return pending().await;
         }
-        let mut frames = self.sender.control_frames();
         while let Some(frame) = frames.next().await {
             let event = match frame {
                 ControlFrame::Ping(payload) => Event::Ping(payload),
@@ -243,32 +265,56 @@ impl Exchange<'_> {
     /// Closes if the connection is open, and returns how the session ended.
     async fn end(&self, stop: Stop, receiver: LinkReceiver, signals: &mut EndSignals) -> End {
         let (open, idle) = self.activity.times();
-        let (mut at_once, mut error, mut left) = (false, None, None);
-        match stop {
-            Stop::Ended(why) => error = why,
+        let is_discarded = matches!(stop, Stop::Signal(_));
+        let (mut error, mut connect_error, mut left) = (None, None, None);
+        let code = match stop {
+            Stop::Ended(why) => {
+                error = why;
+                None
+            }
+            Stop::NoConnection(why) => {
+                connect_error = Some(why);
+                None
+            }
             Stop::Signal(signal) => {
                 self.events.discard();
-                left = Some(signal.into());
-                at_once = self.leave(signal.close_code(), receiver, signals).await;
+                left = Some((String::new(), signal.into()));
+                Some(signal.close_code())
             }
-            Stop::Received => at_once = self.leave(CloseCode::NORMAL, receiver, signals).await,
+            Stop::Received => Some(CloseCode::NORMAL),
             Stop::Deadline => {
-                left = Some(ConnectOutcome::Incomplete);
-                at_once = self.leave(CloseCode::NORMAL, receiver, signals).await;
+                left = Some(("the time of --timeout is over".into(), ConnectOutcome::Incomplete));
+                Some(CloseCode::NORMAL)
             }
             Stop::OutputGone => {
-                left = Some(ConnectOutcome::LocalIo);
-                at_once = self.leave(CloseCode::NORMAL, receiver, signals).await;
+                left = Some((String::new(), ConnectOutcome::LocalIo));
+                Some(CloseCode::NORMAL)
             }
-        }
-        let (reason, outcome) = describe(error.as_ref(), self.sender.close_info().as_ref());
-        let stats = self.sender.stats();
+        };
+        let is_left = code.is_some();
+        let at_once = match code {
+            Some(code) => self.leave(code, receiver, signals).await,
+            None => false,
+        };
         let (reason, outcome) = match (self.input_failure.take(), left) {
             (Some(failure), _) => (failure, ConnectOutcome::LocalIo),
-            (None, Some(outcome)) => (String::new(), outcome),
-            (None, None) => (reason, outcome),
+            (None, Some(left)) => left,
+            // All that was wanted has come, however long the server takes to close.
+            (None, None) if is_left => (String::new(), ConnectOutcome::Clean),
+            (None, None) => {
+                let end = describe(error.as_ref(), self.sender.close_info().as_ref());
+                self.missing().filter(|_| end.1 == ConnectOutcome::Clean).unwrap_or(end)
+            }
         };
-        End { outcome, at_once, reason, open, idle, stats }
+        let stats = self.sender.stats();
+        End { outcome, at_once, is_discarded, reason, connect_error, open, idle, stats }
+    }
+
+    /// Returns the end of a session in which fewer messages came than were wanted.
+    fn missing(&self) -> Option<(String, ConnectOutcome)> {
+        let (wanted, came) = (self.settings.messages?, self.activity.received.get());
+        let text = format!("the connection was closed after {came} of {wanted} messages");
+        Some((text, ConnectOutcome::Incomplete))
     }
 
     /// Closes without receiving anything more. Returns whether a signal asks not to wait.
@@ -278,10 +324,8 @@ impl Exchange<'_> {
         receiver: LinkReceiver,
         signals: &mut EndSignals,
     ) -> bool {
-        // A task of the library reads up to the peer's Close.
-        drop(receiver);
         let _ = self.sender.start_close(code, "");
-        let closed = timeout(LEAVE_TIMEOUT, self.sender.closed());
+        let closed = timeout(LEAVE_TIMEOUT, receiver.drain(&self.sender));
         let at_once = tokio::select! {
             biased;
             _ = signals.next() => true,
@@ -292,6 +336,14 @@ impl Exchange<'_> {
     }
 }
 
+/// Returns the warning that no message at all has come.
+fn nothing_came(waited: Duration) -> String {
+    let waited = waited.as_secs_f64();
+    format!(
+        "nothing was received in {waited} s after the end of the input (see --linger and --eof)"
+    )
+}
+
 impl Activity {
     fn new() -> Self {
         let now = Instant::now();
@@ -300,7 +352,7 @@ impl Activity {
             last_received: Cell::new(now),
             last_sent: Cell::new(now),
             received: Cell::new(0),
-            is_answered: Cell::new(false),
+            is_answered: Cell::new(true),
             answered: Notify::new(),
             is_delivering: Cell::new(false),
         }
@@ -322,16 +374,17 @@ impl Activity {
     }
 
     /// Waits for the answer to the last message sent, and then until no message has come for a
-    /// while.
-    async fn silence(&self, linger: Option<Duration>) {
+    /// while. Returns that while.
+    async fn silence(&self, linger: Option<Duration>) -> Duration {
         let begun = Instant::now();
         loop {
             let last = begun.max(self.last_received.get());
             let last = if self.is_delivering.get() { Instant::now() } else { last };
             let wait = if self.is_answered.get() { SILENCE } else { ANSWER_TIMEOUT };
-            let due = last + linger.unwrap_or(wait);
+            let wait = linger.unwrap_or(wait);
+            let due = last + wait;
             if due <= Instant::now() {
-                return;
+                return wait;
             }
             tokio::select! {
                 () = sleep_until(due) => {}

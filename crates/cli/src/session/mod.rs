@@ -11,7 +11,7 @@
 //!    the input side stops.
 //! 3. Give the receiver of events to what prints, in a task (`recv`) or a thread
 //!    (`blocking_recv`). `None` is the end: everything is printed, or, after a signal, what is left
-//!    must not be printed. Whoever owns the terminal restores it then. Dropping the receiver tells
+//!    must not be printed. A screen restores the terminal then. Dropping the receiver tells
 //!    the session that nothing can be printed any more, and ends it.
 //! 4. If Ctrl-C is a key of the input side, call
 //!    [`Interrupter::interrupt`](crate::base::signals::Interrupter::interrupt) for it.
@@ -31,6 +31,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::end::End;
 pub(crate) use self::exchange::run;
+pub(crate) use self::link::Link;
 pub(crate) use self::queue::{QueueReceiver, QueueSender, Weigh, queue};
 
 /// What the input side asks for.
@@ -74,10 +75,9 @@ pub(crate) enum Event {
 
 /// What the session does at the end of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "no option says so yet")]
 pub(crate) enum AtEndOfInput {
     /// Waits until no message has come for this time, then closes. With `None`: 30 s for the first
-    /// message after the last one sent, and 1 s after each message.
+    /// message after the last one sent, then 1 s.
     Wait(Option<Duration>),
     /// Closes at once.
     Close,
@@ -88,6 +88,8 @@ pub(crate) enum AtEndOfInput {
 /// The settings of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionSettings {
+    /// The messages that are sent first, also after connecting again.
+    pub(crate) opening: Vec<Message>,
     /// What the session does at the end of the input.
     pub(crate) at_end_of_input: AtEndOfInput,
     /// The number of received messages after which the session closes.

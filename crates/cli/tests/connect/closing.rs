@@ -1,15 +1,13 @@
 //! How `fdx connect` ends, and its exit codes.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fullduplex::proto::handshake::SecKey;
-
 use crate::common::{FDX, serve};
 use crate::connect;
+use crate::peer::accepting;
 
 /// The client sends a Close at a signal, so that the server need not time out.
 #[test]
@@ -41,22 +39,7 @@ fn signal_closes_with_1001_and_is_the_exit_code() {
 /// Chromium waits for 2 s; the library's own deadline is 10 s.
 #[test]
 fn close_ends_connect_though_the_server_keeps_the_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let serving = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).unwrap();
-        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let accept = SecKey::parse(key.as_bytes()).unwrap().accept();
-        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-                      Connection: Upgrade\r\nSec-WebSocket-Accept: ";
-        write!(stream, "{answer}{}\r\n\r\n", accept.as_str()).unwrap();
+    let (url, serving) = accepting(|mut stream| {
         // A masked Close with 1000, and its answer (RFC 6455 §5.2).
         let mut close = [0; 8];
         stream.read_exact(&mut close).unwrap();
@@ -65,7 +48,7 @@ fn close_ends_connect_though_the_server_keeps_the_connection() {
         stream.read_to_end(&mut Vec::new()).unwrap()
     });
     let begun = Instant::now();
-    let (code, _, said) = connect(&["--linger", "0", &url], "");
+    let (code, _, said) = connect(&["-v", "--linger", "0", &url], "");
     let took = begun.elapsed();
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("closed by this end with 1000"), "{said}");
@@ -80,23 +63,8 @@ fn close_with_another_code_than_1000_is_the_exit_code_6() {
     for (close, code) in
         [(close(1000), 0), (vec![0x88, 0], 0), (close(1001), 6), (close(1011), 6), (vec![], 5)]
     {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("ws://{}/", listener.local_addr().unwrap());
         let sent = [b"\x81\x02hi", &*close].concat();
-        let serving = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-            let accept = SecKey::parse(key.unwrap().as_bytes()).unwrap().accept();
-            let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-                          Connection: Upgrade\r\nSec-WebSocket-Accept: ";
-            write!(stream, "{answer}{}\r\n\r\n", accept.as_str()).unwrap();
+        let (url, serving) = accepting(move |mut stream| {
             stream.write_all(&sent).unwrap();
             // The client's answer.
             let _ = stream.read(&mut [0; 16]);

@@ -12,7 +12,7 @@ use crate::common::{FDX, serve};
 /// error.
 fn connect_in(variables: &[(&str, &str)], url: &str) -> (Option<i32>, String) {
     let mut command = Command::new(FDX);
-    command.env_clear().envs(variables.iter().copied()).args(["connect", url]);
+    command.env_clear().envs(variables.iter().copied()).args(["connect", "--eof", "close", url]);
     let Output { status, stderr, .. } = command.stdin(Stdio::null()).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }
@@ -70,7 +70,8 @@ fn key_log_of_the_environment_is_written_for_tls_only() {
         let _ = fs::remove_file(&file);
         let url = format!("wss://{}/echo", server.address);
         let mut command = Command::new(FDX);
-        command.args(["connect", "-k", "--proxy", "none", "--http", version, &url]);
+        command
+            .args(["connect", "--eof", "close", "-k", "--proxy", "none", "--http", version, &url]);
         command.env("SSLKEYLOGFILE", &file).stdin(Stdio::null());
         let ended = command.output().unwrap();
         let said = String::from_utf8(ended.stderr).unwrap();

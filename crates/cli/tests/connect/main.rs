@@ -10,10 +10,15 @@ use std::process::{Command, Output, Stdio};
 mod closing;
 #[path = "../common/mod.rs"]
 mod common;
+mod ends;
 mod environment;
 mod failures;
+mod formats;
 mod output;
+#[allow(unreachable_pub)]
+mod peer;
 mod requests;
+mod signals;
 
 use common::FDX;
 

@@ -1,0 +1,96 @@
+//! Errors and lines without the secrets that the command line has.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Returns the text of an error of the command line without the values in it: any may be a secret,
+/// such as a header field or a URL with a password. Names of options stay.
+pub(crate) fn usage_error(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(value)) if !value.is_empty() => Some(value.as_str()),
+        _ => None,
+    };
+    if let Some(value) = context(ContextKind::InvalidValue) {
+        let text = text.replacen(&format!("invalid value '{value}' for"), "invalid value for", 1);
+        let text =
+            text.replacen(&format!("unexpected value '{value}' for"), "unexpected value for", 1);
+        return text.replace(value, &without_credentials(value));
+    }
+    if let Some(word) = context(ContextKind::InvalidSubcommand) {
+        return text.replace(word, &without_credentials(word));
+    }
+    match context(ContextKind::InvalidArg) {
+        Some(word) if error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') => {
+            let named = format!("unexpected argument '{word}' found");
+            let plain = "there is an argument too many (a value with spaces needs quotes)";
+            text.replacen(&named, plain, 1)
+        }
+        _ => text,
+    }
+}
+
+/// Returns a URL without user and password, as `***@` in their place.
+///
+/// An invalid URL may have a password all the same. If it begins with something other than a host
+/// and a port, the password is taken to reach to the last `@`.
+pub(crate) fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |colon| colon + 3);
+    let (scheme, rest) = url.split_at(start);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_host = port.bytes().all(|byte| byte.is_ascii_digit()) || port.ends_with(']');
+    let end = match authority.rfind('@') {
+        None if !is_host => rest.rfind('@'),
+        end => end,
+    };
+    match end {
+        Some(end) => format!("{scheme}***@{}", &rest[end + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_command_line_show_no_values() {
+        let number = |text: &str| match text.parse::<u8>() {
+            Ok(number) => Ok(number),
+            Err(_) => Err(format!("ws://{text} is not a number")),
+        };
+        let command = clap::Command::new("fdx").subcommand_required(true).subcommand(
+            clap::Command::new("connect")
+                .arg(clap::Arg::new("number").long("number").value_parser(number))
+                .arg(clap::Arg::new("quiet").long("quiet").num_args(0)),
+        );
+        for (words, said) in [
+            (&["connect", "--number", "me:SECRET@h"][..], "'--number <number>': ws://***@h is not"),
+            (&["connect", "--quiet=SECRET"], "unexpected value for '--quiet'"),
+            (&["connect", "SECRET"], "an argument too many"),
+            (&["connect", "--other=SECRET"], "unexpected argument '--other' found"),
+            (&["wss://me:SECRET@h/"], "unrecognized subcommand 'wss://***@h/'"),
+        ] {
+            let words = [&["fdx"], words].concat();
+            let error = command.clone().try_get_matches_from(&words).unwrap_err();
+            let text = usage_error(&error);
+            assert!(text.contains(said) && !text.contains("SECRET"), "{words:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn urls_are_shown_without_user_and_password() {
+        for (url, shown) in [
+            ("ws://h/echo?mail=a@b.c", "ws://h/echo?mail=a@b.c"),
+            ("wss://me:secret@h:1/a@b", "wss://***@h:1/a@b"),
+            ("wss://me:se/c@ret@h/", "wss://***@h/"),
+            ("wss://me:se cret@h/", "wss://***@h/"),
+            ("me:secret@h", "***@h"),
+            ("ws://[::1]/a@b", "ws://[::1]/a@b"),
+            ("ws+unix:/run/a.sock:/x", "ws+unix:/run/a.sock:/x"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+}
