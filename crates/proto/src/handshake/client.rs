@@ -7,9 +7,10 @@ use core::str;
 
 use super::authority::Authority;
 use super::extension::{Extension, ExtensionError, join, parse_extensions};
-use super::grammar::{is_token, list, list_contains};
+use super::grammar::{is_token, list};
 use super::headers::{AtMostOne, HeaderSource, at_most_one, names};
 use super::key::SecKey;
+use super::rules::{is_upgrade_to_websocket, lists_upgrade};
 use super::server::WEBSOCKET;
 
 pub use super::headers::is_protected;
@@ -334,14 +335,11 @@ fn check_upgrade<'h>(
         return Err(ResponseError::Status(status));
     }
     // Item 2: the value is `websocket`, not a list that contains it.
-    let mut upgrade = list(headers.values(names::UPGRADE)).peekable();
-    if upgrade.peek().is_none()
-        || !upgrade.all(|name| name.eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
-    {
+    if !is_upgrade_to_websocket(headers) {
         return Err(ResponseError::Upgrade);
     }
     // Item 3.
-    if !list_contains(headers.values(names::CONNECTION), "upgrade") {
+    if !lists_upgrade(headers) {
         return Err(ResponseError::Connection);
     }
     // Item 4. Fields of a 101 that announce content are ignored: such a response always ends with

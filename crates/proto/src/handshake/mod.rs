@@ -84,6 +84,7 @@ mod grammar;
 mod headers;
 pub mod http1;
 mod key;
+pub mod rules;
 pub mod server;
 
 pub use extension::{
