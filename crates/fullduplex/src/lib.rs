@@ -149,7 +149,7 @@ mod connection;
 pub mod server;
 mod transport;
 
-pub use base::error::{Error, ErrorKind};
+pub use base::error::{ConnectStep, Error, ErrorKind};
 pub use base::handshake_limits::HandshakeLimits;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, connect};

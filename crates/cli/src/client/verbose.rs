@@ -13,7 +13,7 @@ use crate::base::escape::printable;
 /// Prints a step on the way to the server, and the certificate if it is the TLS handshake.
 pub(crate) fn connect_event(event: &ConnectEvent<'_>) {
     report!("* {}", printable(&event.to_string()));
-    if let ConnectEvent::Tls { certificate: Some(der), .. } = event {
+    if let ConnectEvent::Tls { certificates: [der, ..], .. } = event {
         report!("* {}", printable(&describe_certificate(der, SystemTime::now())));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Timeout, timeout_at};
 
-use crate::base::error::Error;
+use crate::base::error::{ConnectStep, Error};
 
 /// The longest wait, a year: it bounds times, as an `Instant` can't be arbitrarily far off.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(86_400 * 365);
@@ -57,50 +57,86 @@ impl<F: Future> Future for Timed<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        WAITING.with_borrow_mut(String::clear);
+        WAITING.with_borrow_mut(Waiting::clear);
         // Polled first, as it records what it waits for.
         let output = ready!(this.future.poll(cx));
         Poll::Ready(output.map_err(|_| {
-            let what = WAITING.take();
-            Error::timeout(this.setting, *this.after).while_doing(&what)
+            let Waiting { step, what } = WAITING.take();
+            Error::timeout(this.setting, *this.after).while_waiting(step, &what)
         }))
     }
 }
 
-thread_local! {
-    /// A description of what the future that this thread polls waits for: that of the innermost
-    /// [`Doing`].
-    static WAITING: RefCell<String> = const { RefCell::new(String::new()) };
+/// What a future waits for.
+#[derive(Default)]
+struct Waiting {
+    step: Option<ConnectStep>,
+    what: String,
 }
 
-/// Describes a future in the error of a deadline around it: "timed out: … while `what`".
-pub(crate) fn doing<F: Future>(what: impl Into<String>, future: F) -> Doing<F> {
-    Doing { future, what: what.into() }
+impl Waiting {
+    fn clear(&mut self) {
+        self.step = None;
+        self.what.clear();
+    }
+}
+
+thread_local! {
+    /// What the future that this thread polls waits for: that of the innermost [`AtStep`].
+    static WAITING: RefCell<Waiting> =
+        const { RefCell::new(Waiting { step: None, what: String::new() }) };
+}
+
+/// Adds the step to the errors of a future, and to that of a deadline around it, which also says
+/// "timed out: … while `what`".
+pub(crate) fn at_step<F: Future>(
+    step: ConnectStep,
+    what: impl Into<String>,
+    future: F,
+) -> AtStep<F> {
+    AtStep { future, step, what: what.into() }
 }
 
 pin_project! {
     /// A future with a description of what it waits for.
-    pub(crate) struct Doing<F> {
+    pub(crate) struct AtStep<F> {
         #[pin]
         future: F,
+        step: ConnectStep,
         what: String,
     }
 }
 
-impl<F: Future> Future for Doing<F> {
+impl<F: Future> Future for AtStep<F>
+where
+    F::Output: HasStep,
+{
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        WAITING.with_borrow_mut(String::clear);
+        WAITING.with_borrow_mut(Waiting::clear);
         let polled = this.future.poll(cx);
         if polled.is_pending() {
             WAITING.with_borrow_mut(|waiting| {
-                if waiting.is_empty() {
-                    waiting.clone_from(this.what);
+                if waiting.what.is_empty() {
+                    waiting.step = Some(*this.step);
+                    waiting.what.clone_from(this.what);
                 }
             });
         }
-        polled
+        polled.map(|output| output.with_step(*this.step))
+    }
+}
+
+/// An output that may have an error, which says at which step it occurred.
+pub(crate) trait HasStep {
+    /// Sets the step of the error, if there is one and it has none.
+    fn with_step(self, step: ConnectStep) -> Self;
+}
+
+impl<T> HasStep for Result<T, Error> {
+    fn with_step(self, step: ConnectStep) -> Self {
+        self.map_err(|error| error.with_step(step))
     }
 }

@@ -33,3 +33,5 @@ pub(crate) mod sync;
 pub(crate) mod tls_text;
 #[cfg(feature = "client")]
 pub(crate) mod uri;
+#[cfg(all(feature = "_tls", feature = "server"))]
+pub(crate) mod x509_name;

@@ -47,6 +47,35 @@ impl Client {
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
+
+    /// Returns a builder with the settings of this client, to change some of them.
+    ///
+    /// The two share TLS sessions, and nothing else: no connections, statistics or what was learnt
+    /// of servers.
+    ///
+    /// ```
+    /// use fullduplex::Client;
+    ///
+    /// let client = Client::builder().subprotocols(["chat"]).build()?;
+    /// let as_page = client.to_builder().origin("https://app.example").build()?;
+    /// # Ok::<(), fullduplex::Error>(())
+    /// ```
+    pub fn to_builder(&self) -> ClientBuilder {
+        let client = Client {
+            headers: self.headers.clone(),
+            subprotocols: self.subprotocols.clone(),
+            config: self.config,
+            limits: self.limits,
+            connect_timeout: self.connect_timeout,
+            connector: self.connector.clone(),
+            max_redirects: self.max_redirects,
+            cross_origin_headers: self.cross_origin_headers.clone(),
+            cookies: self.cookies.clone(),
+            http_version: self.http_version,
+            ..Client::default()
+        };
+        ClientBuilder { client, error: None }
+    }
 }
 
 impl ClientBuilder {

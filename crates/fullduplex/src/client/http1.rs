@@ -3,16 +3,18 @@
 use bytes::BytesMut;
 use fullduplex_proto::handshake::client::ClientHandshake;
 use fullduplex_proto::handshake::http1::write_request;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 
-use crate::base::deadline::{doing, within};
-use crate::base::error::Error;
+use crate::base::deadline::{at_step, within};
+use crate::base::error::{ConnectStep, Error};
 use crate::base::rng::nonce;
 use crate::base::span;
 use crate::base::uri::WsUri;
 use crate::client::attempt::Attempt;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
+use crate::client::connect::heads::{HeadField, RequestHead};
+use crate::client::connect::progress::HttpPeer;
 #[cfg(feature = "_tls")]
 use crate::client::connect::tls::explain::explain_alert;
 use crate::client::handshake::{AWAITING_RESPONSE, authority};
@@ -81,11 +83,12 @@ impl Client {
         let handshake = self.new_http1_handshake(target, headers)?;
         let head = self.request_head(&handshake, target, headers)?;
         let mut leftover = BytesMut::new();
+        let reported_as = (HttpPeer::Server, &self.connector.dialer.events);
         let exchange = async {
             http1::write_all(&mut stream, &head).await?;
-            response::read(&mut stream, &self.limits, &mut leftover).await
+            response::read(&mut stream, &self.limits, &mut leftover, reported_as).await
         };
-        let exchange = doing(AWAITING_RESPONSE, exchange);
+        let exchange = at_step(ConnectStep::Handshake, AWAITING_RESPONSE, exchange);
         let response = within("handshake_timeout", limit, exchange).await?;
         #[cfg(feature = "_tls")]
         let response = response.map_err(explain_alert);
@@ -93,7 +96,10 @@ impl Client {
         self.record_response(target, response.headers());
         match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(negotiated) => self.open_websocket(stream, negotiated, response, leftover),
-            Err(error) => Err(response::rejection(error, &mut stream, response, leftover).await),
+            Err(error) => {
+                let rejection = response::rejection(error, &mut stream, response, leftover).await;
+                Err(rejection.with_step(ConnectStep::Handshake))
+            }
         }
     }
 
@@ -113,6 +119,15 @@ impl Client {
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, Error> {
         let fields = self.header_fields(handshake, target, headers)?;
+        let events = &self.connector.dialer.events;
+        if events.has_listener() {
+            let fields: Vec<_> =
+                fields.iter().map(|(name, value)| HeadField::of_value(name, value)).collect();
+            let (version, method, target) =
+                (Version::HTTP_11, handshake.method(), &*target.resource);
+            let head = RequestHead { version, method, target, fields: &fields };
+            events.request(HttpPeer::Server, &head);
+        }
         let fields = fields.iter().map(|(name, value)| (&**name, value.as_bytes()));
         write_request(handshake.method(), &target.resource, fields).map_err(Error::of)
     }

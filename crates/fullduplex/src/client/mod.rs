@@ -61,6 +61,7 @@ mod trace;
 pub use builder::ClientBuilder;
 pub use client::{Client, connect};
 pub use connect::dial::{Connect, Resolve, SocketOptions};
+pub use connect::heads::{HeadField, RequestHead, ResponseHead};
 pub use connect::progress::ConnectEvent;
 pub use connect::proxy::{Proxies, Proxy};
 #[cfg(feature = "_tls")]
@@ -74,6 +75,13 @@ pub use reconnect::{
     ReconnectStats, Reconnecting, RequestOverride,
 };
 pub use request::IntoClientRequest;
+
+/// The rules of the opening handshake one by one, for a report that shows each.
+pub mod rules {
+    pub use fullduplex_proto::handshake::HeaderSource;
+    pub use fullduplex_proto::handshake::rules::{RuleVerdict, request_rules, response_rules};
+    pub use fullduplex_proto::handshake::server::HttpCarrier;
+}
 
 /// Statistics of a client.
 pub mod stats {

@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
+use crate::client::connect::heads::{self, HeadField};
+use crate::client::connect::progress::{ConnectEvents, HttpPeer};
 use crate::transport::Transport;
 use crate::transport::http1;
 
@@ -24,16 +26,22 @@ const REJECTION_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) const MAX_INTERIM: usize = 20;
 
 /// Reads the head of the final response and skips interim ones such as 103. Bytes after the head
-/// are left in `received`.
+/// are left in `received`. The heads are reported as those of this peer.
 pub(super) async fn read<S: Transport>(
     stream: &mut S,
     limits: &HandshakeLimits,
     received: &mut BytesMut,
+    (peer, events): (HttpPeer, &ConnectEvents),
 ) -> Result<Response<()>, Error> {
     let limits = limits.head();
     for _ in 0..=MAX_INTERIM {
-        let head = http1::read_head(stream, HeadFinder::response(limits), received).await?;
-        let head = ResponseHead::parse(&head, &limits).map_err(Error::of)?;
+        let head = http1::read_head(stream, HeadFinder::response(limits), received).await;
+        let head = head.map_err(|error| error.with_first_bytes(received))?;
+        let parsed = ResponseHead::parse(&head, &limits);
+        let head = parsed.map_err(|error| Error::of(error).with_first_bytes(&head))?;
+        if events.has_listener() {
+            report(&head, peer, events);
+        }
         if is_interim(head.status()) {
             continue;
         }
@@ -44,6 +52,28 @@ pub(super) async fn read<S: Transport>(
         return Ok(response);
     }
     Err(too_many_interim())
+}
+
+/// Reports the head of a response on HTTP/1.1.
+fn report(head: &ResponseHead<'_>, peer: HttpPeer, events: &ConnectEvents) {
+    let fields = head.fields().iter();
+    let fields: Vec<_> = fields.map(|(name, value)| HeadField::new(name, value)).collect();
+    let is_old = head.minor_version() == 0;
+    let version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
+    let (status, reason) = (head.status(), head.reason_phrase());
+    events.response(peer, &heads::ResponseHead { version, status, reason, fields: &fields });
+}
+
+/// Reports the head of a response on HTTP/2 or HTTP/3.
+#[cfg(any(feature = "http2", feature = "http3"))]
+pub(super) fn report_on_stream(response: &Response<()>, version: Version, events: &ConnectEvents) {
+    if !events.has_listener() {
+        return;
+    }
+    let fields: Vec<_> = HeadField::of_map(response.headers()).collect();
+    let status = response.status().as_u16();
+    let head = heads::ResponseHead { version, status, reason: b"", fields: &fields };
+    events.response(HttpPeer::Server, &head);
 }
 
 pub(super) fn too_many_interim() -> Error {

@@ -10,6 +10,7 @@ mod addresses;
 mod common;
 mod proxies;
 mod requests;
+mod steps;
 mod timeouts;
 #[cfg(feature = "_tls")]
 mod tls_settings;

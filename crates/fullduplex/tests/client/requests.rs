@@ -137,3 +137,21 @@ async fn cookies_are_kept_and_sent() {
         assert_eq!(error.response().unwrap().body(), expected);
     }
 }
+
+#[tokio::test]
+async fn client_to_builder_keeps_the_settings() {
+    let url = serving(|mut stream, head| async move {
+        let lines: Vec<_> = head.lines().map(str::to_ascii_lowercase).collect();
+        let has = |line: &str| lines.iter().any(|other| other == line);
+        let is_kept = has("x-a: 1") && has("origin: https://a.example");
+        let status = if is_kept && has("sec-websocket-protocol: chat") { 403 } else { 500 };
+        let answer = format!("HTTP/1.1 {status} Answer\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    let client = direct().header("x-a", "1").subprotocols(["chat"]).build().unwrap();
+    let error = fails(client.to_builder().origin("https://a.example"), &url).await;
+    assert_eq!(error.response().unwrap().status(), 403, "{error}");
+    let error = client.connect(&url).await.unwrap_err();
+    assert_eq!(error.response().unwrap().status(), 500, "{error}");
+}

@@ -14,6 +14,7 @@
 mod client_requests;
 #[path = "../common/mod.rs"]
 mod common;
+mod connect_events;
 mod limits;
 mod masking;
 mod negotiated;

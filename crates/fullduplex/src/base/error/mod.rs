@@ -3,6 +3,7 @@
 mod convert;
 mod kind;
 pub(crate) mod retry;
+mod step;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -17,6 +18,10 @@ use fullduplex_proto::{CloseCause, CloseCode, CloseInfo, Initiator};
 use crate::base::error::retry::{AttemptFailure, is_worth_retrying};
 
 pub use kind::ErrorKind;
+pub use step::ConnectStep;
+
+/// The most bytes that are kept of what is not a response.
+const MAX_FIRST_BYTES: usize = 1024;
 
 /// An error of this library. It is one pointer wide.
 ///
@@ -67,6 +72,9 @@ struct ErrorInner {
     response: Option<http::Response<Bytes>>,
     /// The kind of failure, if the category does not suffice for [`Error::is_retryable`].
     failure: Option<AttemptFailure>,
+    step: Option<ConnectStep>,
+    /// What arrived in place of a response; empty if it was one, or nothing arrived.
+    first_bytes: Bytes,
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// Whether the message includes the text of the source already.
     message_includes_source: bool,
@@ -84,6 +92,8 @@ impl Error {
             close_info: None,
             response: None,
             failure: None,
+            step: None,
+            first_bytes: Bytes::new(),
             source: None,
             message_includes_source: false,
             hint: None,
@@ -137,11 +147,28 @@ impl Error {
         Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
     }
 
-    /// Appends what the task was waiting for when the deadline passed.
-    pub(crate) fn while_doing(mut self, what: &str) -> Self {
+    /// Appends what the task was waiting for when the deadline passed, and what may be wrong.
+    pub(crate) fn while_waiting(mut self, step: Option<ConnectStep>, what: &str) -> Self {
         if !what.is_empty() {
             self.0.message = format!("{} while {what}", self.0.message).into();
         }
+        self.0.step = step;
+        match step.and_then(ConnectStep::hint_of_silence) {
+            Some(hint) => self.with_hint(hint.to_owned()),
+            None => self,
+        }
+    }
+
+    /// Sets the step at which the error occurred, if it has none.
+    pub(crate) fn with_step(mut self, step: ConnectStep) -> Self {
+        self.0.step.get_or_insert(step);
+        self
+    }
+
+    /// Keeps the first bytes of what arrived in place of a response.
+    pub(crate) fn with_first_bytes(mut self, received: &[u8]) -> Self {
+        let kept = received.len().min(MAX_FIRST_BYTES);
+        self.0.first_bytes = Bytes::copy_from_slice(&received[..kept]);
         self
     }
 
@@ -239,6 +266,18 @@ impl Error {
     /// of the body, of which a `Content-Encoding` is not decoded.
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()
+    }
+
+    /// Returns the step of connecting at which the error occurred, or at which a deadline passed;
+    /// `None` if connecting had not begun or was complete.
+    pub fn connect_step(&self) -> Option<ConnectStep> {
+        self.0.step
+    }
+
+    /// Returns the first bytes, at most 1 KiB, that the server sent in place of an HTTP/1.1
+    /// response, such as the banner of another protocol. Empty if it sent a response or nothing.
+    pub fn first_bytes(&self) -> &[u8] {
+        &self.0.first_bytes
     }
 
     /// Returns the time after which a server that rejected the handshake asks for another attempt

@@ -13,10 +13,10 @@ use futures_core::future::BoxFuture;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::base::deadline::doing;
-use crate::base::error::{Error, ErrorKind};
+use crate::base::deadline::at_step;
+use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::setters::setters;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 use crate::transport::net_stream::NetStream;
@@ -197,13 +197,16 @@ impl Dialer {
                 // A path that is too long, or has a zero byte in it.
                 let is_path = error.kind() == io::ErrorKind::InvalidInput;
                 let kind = if is_path { ErrorKind::Misuse } else { ErrorKind::Io };
-                Error::new(kind, message()).with_source(error)
+                Error::new(kind, message()).with_source(error).with_step(ConnectStep::Connect)
             });
         }
         if let Some(transport) = &self.custom_transport {
             let message = || format!("connecting to {host}:{port}");
-            let stream = doing(message(), transport.connect(host, port)).await;
-            return stream.map_err(|e| Error::new(ErrorKind::Io, message()).with_source(e));
+            let connecting = async {
+                let stream = transport.connect(host, port).await;
+                stream.map_err(|e| Error::new(ErrorKind::Io, message()).with_source(e))
+            };
+            return at_step(ConnectStep::Connect, message(), connecting).await;
         }
         let addresses = self.addresses(host, port).await?;
         let options = self.options.clone();
@@ -211,8 +214,9 @@ impl Dialer {
             let options = options.clone();
             async move { connect_tcp(address, &options).await }
         };
-        let tcp = race(host, addresses, attempt);
-        let tcp = doing(format!("connecting to {host}:{port}"), tcp).await?;
+        let tcp = race(host, addresses, attempt, &self.events);
+        let operation = format!("connecting to {host}:{port}");
+        let tcp = at_step(ConnectStep::Connect, operation, tcp).await?;
         if self.events.has_listener()
             && let Ok(to) = tcp.peer_addr()
         {
@@ -223,24 +227,34 @@ impl Dialer {
 
     /// Resolves a host name. The addresses are of the family of the local address, if one is set.
     pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-        let lookup = || format!("looking up the address of {host:?}");
-        let resolved: io::Result<Vec<_>> = match (&self.resolver, host.parse::<IpAddr>()) {
-            (_, Ok(ip)) => Ok(vec![(ip, port).into()]),
-            // Only the system can resolve a zone, as it knows the interfaces.
-            (Some(resolver), _) if !host.contains('%') => {
-                doing(lookup(), resolver.resolve(host, port)).await
-            }
-            _ => {
-                let resolved = doing(lookup(), tokio::net::lookup_host((host, port))).await;
-                resolved.map(Iterator::collect)
-            }
+        let no_address = || {
+            let error = Error::new(ErrorKind::Resolve, format!("no address for {host:?}"));
+            error.with_step(ConnectStep::Resolve)
         };
-        let no_address = || Error::new(ErrorKind::Resolve, format!("no address for {host:?}"));
-        let mut addresses = resolved.map_err(|error| no_address().with_source(error))?;
+        let mut addresses = if let Ok(ip) = host.parse::<IpAddr>() {
+            vec![(ip, port).into()]
+        } else {
+            let lookup = async {
+                let found = self.lookup(host, port).await;
+                found.map_err(|error| no_address().with_source(error))
+            };
+            let operation = format!("looking up the address of {host:?}");
+            let addresses = at_step(ConnectStep::Resolve, operation, lookup).await?;
+            self.events.emit(&ConnectEvent::Resolved { host, addresses: &addresses });
+            addresses
+        };
         if let Some(local) = self.options.local_address {
             addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
         }
         if addresses.is_empty() { Err(no_address()) } else { Ok(addresses) }
+    }
+
+    async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match &self.resolver {
+            // Only the system can resolve a zone, as it knows the interfaces.
+            Some(resolver) if !host.contains('%') => resolver.resolve(host, port).await,
+            _ => tokio::net::lookup_host((host, port)).await.map(Iterator::collect),
+        }
     }
 }
 
@@ -266,18 +280,23 @@ pub(crate) async fn race<T, F>(
     host: &str,
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> F,
+    events: &ConnectEvents,
 ) -> Result<T, Error>
 where
     T: Send + 'static,
     F: Future<Output = io::Result<T>> + Send + 'static,
 {
     let mut untried = interleave(addresses);
-    let mut attempts: JoinSet<(SocketAddr, io::Result<T>)> = JoinSet::new();
+    let mut attempts: JoinSet<(SocketAddr, Duration, io::Result<T>)> = JoinSet::new();
     let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
     loop {
         if let Some(address) = untried.pop_front() {
             let attempt = attempt(address);
-            attempts.spawn(async move { (address, attempt.await) });
+            let since = Instant::now();
+            attempts.spawn(async move {
+                let connected = attempt.await;
+                (address, since.elapsed(), connected)
+            });
         }
         let finished = if untried.is_empty() {
             attempts.join_next().await
@@ -288,8 +307,11 @@ where
             }
         };
         match finished {
-            Some(Ok((_, Ok(connected)))) => return Ok(connected),
-            Some(Ok((address, Err(error)))) => failures.push((address, error)),
+            Some(Ok((_, _, Ok(connected)))) => return Ok(connected),
+            Some(Ok((to, after, Err(error)))) => {
+                events.emit(&ConnectEvent::AddressFailed { to, error: &error, after });
+                failures.push((to, error));
+            }
             None if untried.is_empty() => return Err(all_failed(host, failures)),
             Some(Err(_)) | None => {}
         }

@@ -2,6 +2,7 @@
 
 pub(crate) mod connected;
 pub(crate) mod dial;
+pub(crate) mod heads;
 #[cfg(feature = "server")]
 mod memory;
 pub(crate) mod progress;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::base::deadline::doing;
-use crate::base::error::{Error, ErrorKind};
+use crate::base::deadline::at_step;
+use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::uri::{WsUri, without_zone};
 use crate::client::connect::connected::Connected;
@@ -104,14 +104,17 @@ impl ServerConnector {
         match proxy.scheme {
             ProxyScheme::Http | ProxyScheme::Https => {
                 let stream = self.connect_to_proxy(proxy).await?;
-                let tunnel = tunnel::connect(stream, &to, auth, &self.proxy_headers, limits);
-                let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await?;
+                let headers = &self.proxy_headers;
+                let events = &self.dialer.events;
+                let tunnel = tunnel::connect(stream, &to, auth, headers, limits, events);
+                let operation = format!("waiting for the proxy {proxy:?} to answer CONNECT");
+                let stream = at_step(ConnectStep::Proxy, operation, tunnel).await?;
                 self.dialer.events.emit(&ConnectEvent::Tunnel(to.host, to.port));
                 Ok(stream)
             }
             ProxyScheme::Socks5 { remote: true } => {
-                let tunnel = socks5::connect(self.connect_to_proxy(proxy).await?, &to, auth);
-                let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await??;
+                let stream = self.connect_to_proxy(proxy).await?;
+                let stream = socks5::connect(stream, &to, proxy).await??;
                 self.dialer.events.emit(&ConnectEvent::Tunnel(to.host, to.port));
                 Ok(stream)
             }
@@ -119,8 +122,8 @@ impl ServerConnector {
                 let mut rejection: Option<Error> = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
-                    let tunnel = socks5::connect(self.connect_to_proxy(proxy).await?, &to, auth);
-                    match doing(format!("waiting for the proxy {proxy:?}"), tunnel).await? {
+                    let stream = self.connect_to_proxy(proxy).await?;
+                    match socks5::connect(stream, &to, proxy).await? {
                         Ok(stream) => {
                             let ip = address.ip().to_string();
                             self.dialer.events.emit(&ConnectEvent::Tunnel(&ip, to.port));
@@ -164,7 +167,8 @@ impl ServerConnector {
         let is_origin_server = peer == TlsPeer::Server;
         let tls = self.tls.context(!is_origin_server)?;
         let handshake = tls.connect(stream, host, alpn, is_origin_server, &self.dialer.events);
-        doing(format!("waiting for the TLS handshake with {host}"), handshake).await
+        let step = if peer == TlsPeer::Proxy { ConnectStep::Proxy } else { ConnectStep::Tls };
+        at_step(step, format!("waiting for the TLS handshake with {host}"), handshake).await
     }
 
     #[cfg(not(feature = "_tls"))]

@@ -9,10 +9,10 @@ use fullduplex_proto::handshake::client::ClientHandshake;
 use h2::client::ResponseFuture;
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, Version};
 
-use crate::base::deadline::{doing, within};
-use crate::base::error::{Error, ErrorKind};
+use crate::base::deadline::{at_step, within};
+use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
@@ -61,6 +61,7 @@ impl Client {
             // RFC 8441 §5.
             let protocol = Protocol::from_static("websocket");
             let request = self.extended_request(&handshake, target, headers, protocol)?;
+            self.report_extended_request(&request, Version::HTTP_2);
             let (response, send) = match sender.send_request(request, false) {
                 Ok(sent) => sent,
                 // The connection was closing: retry on a new one.
@@ -73,6 +74,7 @@ impl Client {
             let id = Arc::downgrade(&streams);
             let streams = (send, streams);
             let result = self.http2_handshake(&handshake, target, response, streams).await;
+            let result = result.map_err(|error| error.with_step(ConnectStep::Handshake));
             // The connection is kept if the server responded, even with a rejection. It is not
             // kept if it failed or does not support WebSockets.
             let is_usable = match &result {
@@ -109,7 +111,7 @@ impl Client {
         (send, streams): (SendStream<Bytes>, Arc<ConnectionAddresses>),
     ) -> Result<Http2Outcome, Error> {
         let limit = self.limits.handshake_timeout;
-        let response = doing(AWAITING_RESPONSE, final_response(response));
+        let response = at_step(ConnectStep::Handshake, AWAITING_RESPONSE, final_response(response));
         let response = match within("handshake_timeout", limit, response).await?? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
@@ -133,6 +135,8 @@ impl Client {
         };
         let (parts, receive) = response.into_parts();
         let response = Response::from_parts(parts, ());
+        let events = &self.connector.dialer.events;
+        response::report_on_stream(&response, Version::HTTP_2, events);
         if response.headers().len() > self.limits.max_fields {
             let message =
                 format!("more header fields than max_fields ({})", self.limits.max_fields);

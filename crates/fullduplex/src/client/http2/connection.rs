@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use h2::Ping;
 
-use crate::base::deadline::doing;
-use crate::base::error::{Error, ErrorKind};
+use crate::base::deadline::at_step;
+use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
@@ -82,13 +82,15 @@ impl Client {
             let error = preface_error(target.secure, error);
             #[cfg(feature = "_tls")]
             let error = alert.explain(connected.missing_client_cert.explain(error));
-            error
+            error.with_step(ConnectStep::Settings)
         };
         let (sender, mut connection) = handshake.map_err(open_error)?;
         // The server sends its SETTINGS first (RFC 9113 §3.4), so they have arrived when it
         // answers a PING.
         if let Some(mut pings) = connection.ping_pong() {
-            let pinged = pings.ping(Ping::opaque());
+            let pinged = async { pings.ping(Ping::opaque()).await.map(drop).map_err(open_error) };
+            let operation = "waiting for the server's HTTP/2 SETTINGS";
+            let pinged = at_step(ConnectStep::Settings, operation, pinged);
             tokio::select! {
                 // First, as its error says why there is no PONG.
                 biased;
@@ -96,9 +98,7 @@ impl Client {
                     let no_error = || Error::new(ErrorKind::Io, "opening HTTP/2: it was closed");
                     return Err(result.err().map_or_else(no_error, open_error).into());
                 }
-                pong = doing("waiting for the server's HTTP/2 SETTINGS", pinged) => {
-                    pong.map(drop).map_err(open_error)?;
-                }
+                pong = pinged => pong?,
             }
         }
         let task = tokio::spawn(async move {

@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use fullduplex_http3::client::{ClientConnection, PendingRequest};
 use fullduplex_http3::{ConnectProtocol, Error as Http3Error, ErrorCode, LocalSettings};
 use fullduplex_proto::handshake::client::ClientHandshake;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 
-use crate::base::deadline::{doing, within};
-use crate::base::error::{Error, ErrorKind};
+use crate::base::deadline::{at_step, within};
+use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::proxy::ChosenProxy;
@@ -106,6 +106,7 @@ impl Client {
                 entry.evict(|pooled| pooled.connection.is_same(&connection));
                 self.http3.retire(connection.downgrade(), endpoint.clone());
             };
+            self.report_extended_request(&request, Version::HTTP_3);
             let pending = match connection.try_send_request(&request).await {
                 Ok(Some(pending)) => pending,
                 // The connection is full or closing: retry on a new one.
@@ -130,7 +131,7 @@ impl Client {
                     if error.response().is_none() {
                         evict();
                     }
-                    return Err(error);
+                    return Err(error.with_step(ConnectStep::Handshake));
                 }
                 Ok(opened) => return Ok(opened),
             }
@@ -146,15 +147,19 @@ impl Client {
             .max_fields(self.limits.max_fields.saturating_add(1));
         let connection = ClientConnection::new(quic, settings);
         // No extended CONNECT may be sent before this setting (RFC 9220 §3, RFC 8441 §3).
-        let peer = connection.peer_settings();
-        let peer = doing("waiting for the server's HTTP/3 SETTINGS", peer).await;
-        let peer = peer.map_err(|error| self.http3_error("opening HTTP/3", error));
+        let peer = async {
+            let peer = connection.peer_settings().await;
+            peer.map_err(|error| self.http3_error("opening HTTP/3", error))
+        };
+        let operation = "waiting for the server's HTTP/3 SETTINGS";
+        let peer = at_step(ConnectStep::Settings, operation, peer).await;
         let error = match peer {
             Ok(peer) if peer.enable_connect_protocol => None,
             Ok(_) => {
                 let message = "no WebSockets on HTTP/3 with this server: it does not set \
                                SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
-                Some(Error::new(ErrorKind::Handshake, message))
+                let error = Error::new(ErrorKind::Handshake, message);
+                Some(error.with_step(ConnectStep::Settings))
             }
             Err(error) => Some(error),
         };
@@ -175,8 +180,9 @@ impl Client {
         local_port: u16,
     ) -> Result<(WebSocket, Response<()>), RequestFailure> {
         let limit = self.limits.handshake_timeout;
-        let response = doing(AWAITING_RESPONSE, request.response());
-        let response = within("handshake_timeout", limit, response).await?;
+        let response = async { Ok(request.response().await) };
+        let response = at_step(ConnectStep::Handshake, AWAITING_RESPONSE, response);
+        let response = within("handshake_timeout", limit, response).await??;
         let (response, mut stream) = match response {
             Err(error) => {
                 let is_unprocessed = error.is_unprocessed();
@@ -190,6 +196,8 @@ impl Client {
             }
             Ok(response) => response,
         };
+        let events = &self.connector.dialer.events;
+        response::report_on_stream(&response, Version::HTTP_3, events);
         self.record_response(target, response.headers());
         match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(negotiated) => {

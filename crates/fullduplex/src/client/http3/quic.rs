@@ -15,8 +15,8 @@ use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
-use crate::base::deadline::doing;
-use crate::base::error::{Error, ErrorKind};
+use crate::base::deadline::at_step;
+use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::dial::{SocketOptions, race};
@@ -64,10 +64,10 @@ impl Client {
                 }
             }
         };
-        let connecting = race(&target.host, addresses, attempt);
+        let connecting = race(&target.host, addresses, attempt, &self.connector.dialer.events);
+        let connecting = async { connecting.await.map_err(|error| error.with_context("QUIC"))? };
         let operation = format!("connecting to {}:{port} by QUIC", target.host);
-        let connected = doing(operation, connecting).await;
-        let connected = connected.map_err(|error| error.with_context("QUIC"))??;
+        let connected = at_step(ConnectStep::Quic, operation, connecting).await?;
         self.report_quic(&connected.0, &target.host);
         Ok(connected)
     }
@@ -77,10 +77,12 @@ impl Client {
         events.emit(&ConnectEvent::Quic { to: connection.remote_address() });
         let chain = connection.peer_identity();
         let chain = chain.and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-        let certificate = chain.as_ref().and_then(|chain| chain.first()).map(|der| &**der);
+        let certificates: Vec<_> =
+            chain.iter().flat_map(|chain| &**chain).map(|der| &**der).collect();
         let alpn = Some(&b"h3"[..]);
         let version = "TLSv1.3";
-        events.emit(&ConnectEvent::Tls { host, version, cipher_suite: "", alpn, certificate });
+        let certificates = certificates.as_slice();
+        events.emit(&ConnectEvent::Tls { host, version, cipher_suite: "", alpn, certificates });
     }
 }
 

@@ -1,12 +1,14 @@
 //! The request of an extended CONNECT (RFC 8441 §4, RFC 9220 §3).
 
 use fullduplex_proto::handshake::client::ClientHandshake;
-use http::{HeaderMap, HeaderName, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, Version};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::header_fields::mark_sensitive;
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
+use crate::client::connect::heads::{HeadField, RequestHead};
+use crate::client::connect::progress::HttpPeer;
 use crate::client::handshake::authority;
 
 impl Client {
@@ -40,6 +42,28 @@ impl Client {
             mark_sensitive(headers);
         }
         request.extension(protocol).body(()).map_err(bad)
+    }
+
+    /// Reports the head of the request, which is sent next.
+    pub(crate) fn report_extended_request(&self, request: &Request<()>, version: Version) {
+        let events = &self.connector.dialer.events;
+        if !events.has_listener() {
+            return;
+        }
+        let uri = request.uri();
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let pseudo = [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", uri.scheme_str().unwrap_or_default()),
+            (":authority", authority),
+            (":path", target),
+        ];
+        let pseudo = pseudo.into_iter().map(|(name, text)| HeadField::new(name, text.as_bytes()));
+        let fields: Vec<_> = pseudo.chain(HeadField::of_map(request.headers())).collect();
+        let head = RequestHead { version, method: "CONNECT", target, fields: &fields };
+        events.request(HttpPeer::Server, &head);
     }
 }
 

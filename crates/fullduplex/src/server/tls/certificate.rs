@@ -16,6 +16,7 @@ use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
 use crate::base::crypto;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates, private_key, read};
+use crate::base::x509_name::x509_name;
 
 /// A source of PEM text: the text itself, or a file, which
 /// [`ServerTls::reload`](super::ServerTls::reload) reads again.
@@ -169,6 +170,11 @@ fn normal_name(name: &str) -> Result<String, Error> {
 pub struct CertificateInfo {
     /// The DNS names that it is used for. Without names it is used only as the default.
     pub names: Vec<String>,
+    /// Whose certificate it is, such as `CN=example.com`; of several parts, separated by commas.
+    /// Empty for many that have only DNS names.
+    pub subject: String,
+    /// Who signed it, such as `C=US, O=Let's Encrypt, CN=R11`.
+    pub issuer: String,
     /// The start of its validity.
     pub not_before: SystemTime,
     /// The end of its validity.
@@ -209,7 +215,9 @@ impl CertificateInfo {
             _ => None,
         };
         let not_after = not_after.ok_or_else(|| bad("the certificate's validity can't be read"))?;
-        Ok(Self { names, not_before: not_before.unwrap_or(UNIX_EPOCH), not_after })
+        let not_before = not_before.unwrap_or(UNIX_EPOCH);
+        let (subject, issuer) = (x509_name(parsed.subject()), x509_name(parsed.issuer()));
+        Ok(Self { names, subject, issuer, not_before, not_after })
     }
 
     pub(super) fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {

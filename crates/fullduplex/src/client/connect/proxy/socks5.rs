@@ -1,11 +1,14 @@
 //! Tunnels through SOCKS5 proxies (RFC 1928, RFC 1929).
 
+use std::io;
 use std::net::IpAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::base::deadline::at_step;
 use crate::base::error::retry::AttemptFailure;
-use crate::base::error::{Error, ErrorKind};
+use crate::base::error::{ConnectStep, Error, ErrorKind};
+use crate::client::connect::proxy::Proxy;
 use crate::client::connect::proxy::tunnel::Destination;
 use crate::transport::net_stream::NetStream;
 
@@ -16,11 +19,27 @@ use crate::transport::net_stream::NetStream;
 pub(crate) async fn connect(
     mut stream: NetStream,
     to: &Destination<'_>,
-    auth: Option<&(String, String)>,
+    proxy: &Proxy,
 ) -> Result<Result<NetStream, Error>, Error> {
-    let proxy_error =
-        |what: String| Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {what}"));
-    let io = |error| Error::io("the handshake with the SOCKS5 proxy", error);
+    let greeting = format!("waiting for the proxy {proxy:?} to answer the SOCKS5 greeting");
+    let greeted = greet(&mut stream, proxy.auth.as_ref());
+    at_step(ConnectStep::Proxy, greeting, greeted).await?;
+    let (host, port) = (to.host, to.port);
+    let connecting = format!("waiting for the proxy {proxy:?} to connect to {host}:{port}");
+    at_step(ConnectStep::Proxy, connecting, open(stream, to)).await
+}
+
+fn proxy_error(what: impl std::fmt::Display) -> Error {
+    let error = Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {what}"));
+    error.with_step(ConnectStep::Proxy)
+}
+
+fn io(error: io::Error) -> Error {
+    Error::io("the handshake with the SOCKS5 proxy", error)
+}
+
+/// Agrees on an authentication method, and authenticates.
+async fn greet(stream: &mut NetStream, auth: Option<&(String, String)>) -> Result<(), Error> {
     // RFC 1928 §3: offer "no authentication", and "user and password" (RFC 1929) if set.
     let methods: &[u8] = if auth.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(methods).await.map_err(io)?;
@@ -34,7 +53,7 @@ pub(crate) async fn connect(
             for part in [user, password] {
                 let len = u8::try_from(part.len());
                 let len = len.map_err(|_| {
-                    proxy_error("supports at most 255 bytes of user or password (RFC 1929)".into())
+                    proxy_error("supports at most 255 bytes of user or password (RFC 1929)")
                 })?;
                 request.push(len);
                 request.extend_from_slice(part.as_bytes());
@@ -44,28 +63,36 @@ pub(crate) async fn connect(
             let mut status = [0; 2];
             stream.read_exact(&mut status).await.map_err(io)?;
             if status[1] != 0 {
-                return Err(proxy_error("does not accept the user and password".into()));
+                return Err(proxy_error("does not accept the user and password"));
             }
         }
         ([5, 0xff], None) => {
-            return Err(proxy_error("requires a user and password in its URL".into()));
+            return Err(proxy_error("requires a user and password in its URL"));
         }
         ([5, 0xff], Some(_)) => {
-            return Err(proxy_error("does not support a user and password".into()));
+            return Err(proxy_error("does not support a user and password"));
         }
         ([5, other], _) => {
             return Err(proxy_error(format!(
                 "chose an authentication method that was not offered: {other}"
             )));
         }
-        _ => return Err(proxy_error("does not speak SOCKS5".into())),
+        _ => return Err(proxy_error("does not speak SOCKS5").with_first_bytes(&choice)),
     }
+    Ok(())
+}
+
+/// Asks for a tunnel.
+async fn open(
+    mut stream: NetStream,
+    to: &Destination<'_>,
+) -> Result<Result<NetStream, Error>, Error> {
     stream.write_all(&request(to).map_err(proxy_error)?).await.map_err(io)?;
     stream.flush().await.map_err(io)?;
     let mut head = [0; 4];
     stream.read_exact(&mut head).await.map_err(io)?;
     if head[0] != 5 {
-        return Err(proxy_error("does not speak SOCKS5".into()));
+        return Err(proxy_error("does not speak SOCKS5"));
     }
     if head[1] != 0 {
         let (host, port) = (to.host, to.port);

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use fullduplex_proto::handshake::http1::write_request;
 use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 
 use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
+use crate::client::connect::heads::{HeadField, RequestHead};
+use crate::client::connect::progress::{ConnectEvents, HttpPeer};
 use crate::client::header_list::split;
 use crate::client::response;
 use crate::transport::http1;
@@ -31,6 +33,7 @@ pub(crate) async fn connect(
     auth: Option<&(String, String)>,
     headers: &HeaderMap,
     limits: &HandshakeLimits,
+    events: &ConnectEvents,
 ) -> Result<NetStream, Error> {
     let brackets = to.host.contains(':');
     let host = if brackets { format!("[{}]", to.host) } else { to.host.to_owned() };
@@ -45,10 +48,15 @@ pub(crate) async fn connect(
     let others = headers
         .iter()
         .map(|(name, value)| (http1::title_case(name.as_str()).into(), value.as_bytes()));
-    let head = write_request("CONNECT", &authority, fields.chain(others)).map_err(Error::of)?;
+    let fields: Vec<(Cow<'_, str>, &[u8])> = fields.chain(others).collect();
+    if events.has_listener() {
+        report(&authority, &fields, headers, events);
+    }
+    let head = write_request("CONNECT", &authority, fields).map_err(Error::of)?;
     http1::write_all(&mut stream, &head).await?;
     let mut received = BytesMut::new();
-    let response = response::read(&mut stream, limits, &mut received).await;
+    let reported_as = (HttpPeer::Proxy, events);
+    let response = response::read(&mut stream, limits, &mut received, reported_as).await;
     let response = response.map_err(|error| error.with_context("the proxy's response"))?;
     if response.status().is_success() {
         if received.is_empty() {
@@ -60,6 +68,24 @@ pub(crate) async fn connect(
     let body = response::rejection_body(&mut stream, &response, received).await;
     let message = rejection_message(&response, auth.is_some(), &authority);
     Err(Error::new(ErrorKind::Proxy, message).with_response(response.map(|()| body)))
+}
+
+/// Reports the head of the request.
+fn report(
+    authority: &str,
+    fields: &[(Cow<'_, str>, &[u8])],
+    headers: &HeaderMap,
+    events: &ConnectEvents,
+) {
+    let fields = fields.iter().map(|(name, value)| {
+        let is_marked = headers.get_all(&**name).iter().any(HeaderValue::is_sensitive);
+        let field = HeadField::new(name, value);
+        HeadField { is_sensitive: field.is_sensitive || is_marked, ..field }
+    });
+    let fields: Vec<_> = fields.collect();
+    let (version, method) = (Version::HTTP_11, "CONNECT");
+    let head = RequestHead { version, method, target: authority, fields: &fields };
+    events.request(HttpPeer::Proxy, &head);
 }
 
 fn rejection_message(response: &Response<()>, had_auth: bool, authority: &str) -> String {

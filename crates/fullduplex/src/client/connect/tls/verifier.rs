@@ -19,7 +19,16 @@ pub(crate) struct RecordingVerifier {
     /// The provider's signature algorithms. Signatures are verified even if all certificates are
     /// accepted: the server must have the key of its certificate.
     algorithms: WebPkiSupportedAlgorithms,
-    last_error: Mutex<Option<(ServerName<'static>, RustlsError)>>,
+    last_error: Mutex<Option<RejectedCertificate>>,
+}
+
+/// The certificates of a server that were rejected.
+#[derive(Debug)]
+struct RejectedCertificate {
+    name: ServerName<'static>,
+    error: RustlsError,
+    /// The server's own first.
+    chain: Vec<CertificateDer<'static>>,
 }
 
 impl RecordingVerifier {
@@ -36,8 +45,15 @@ impl RecordingVerifier {
     #[cfg(feature = "http3")]
     pub(crate) fn last_error(&self, host: &str) -> Option<RustlsError> {
         let last = self.last_error.lock();
-        let (name, error) = last.as_ref()?;
-        (name.to_str() == host).then(|| error.clone())
+        let last = last.as_ref()?;
+        (last.name.to_str() == host).then(|| last.error.clone())
+    }
+
+    /// Returns the certificates of this server that were rejected last.
+    pub(crate) fn rejected_chain(&self, host: &str) -> Option<Vec<CertificateDer<'static>>> {
+        let last = self.last_error.lock();
+        let last = last.as_ref()?;
+        (last.name.to_str() == host).then(|| last.chain.clone())
     }
 }
 
@@ -57,7 +73,15 @@ impl ServerCertVerifier for RecordingVerifier {
         // A valid certificate clears the error of an earlier one, which would otherwise be
         // reported for a later failure of another kind.
         let error = verified.as_ref().err();
-        *self.last_error.lock() = error.map(|error| (name.to_owned(), error.clone()));
+        *self.last_error.lock() = error.map(|error| RejectedCertificate {
+            name: name.to_owned(),
+            error: error.clone(),
+            chain: [end_entity]
+                .into_iter()
+                .chain(intermediates)
+                .map(|der| der.clone().into_owned())
+                .collect(),
+        });
         verified
     }
 
