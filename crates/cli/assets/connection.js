@@ -2,8 +2,8 @@
 
 import { closeText, utf8Length } from "./format.js";
 
-/** Messages whose echo is awaited, to time it; no more are remembered. */
-const MAX_AWAITED = 1000;
+/** Messages whose echo is awaited, to time it; older ones are forgotten. */
+const MAX_AWAITED = 64;
 /** A longer message is not timed. */
 const MAX_TIMED = 65536;
 const ASK_TIMEOUT = 3000;
@@ -59,7 +59,8 @@ export class Connection {
     const bytes = typeof data === "string" ? utf8Length(data) : data.length;
     this.socket.send(data);
     count(this.sent, bytes);
-    if (bytes <= MAX_TIMED && this.#awaited.length < MAX_AWAITED) this.#awaited.push({ data, at: performance.now() });
+    if (bytes <= MAX_TIMED) this.#awaited.push({ data, at: performance.now() });
+    if (this.#awaited.length > MAX_AWAITED) this.#awaited.shift();
     return bytes;
   }
 
@@ -111,7 +112,7 @@ export class Connection {
   #roundTrip(data) {
     // On /broadcast it may be another member's.
     if (this.path.endsWith("/broadcast")) return undefined;
-    const at = this.#awaited.slice(0, 16).findIndex(sent => same(sent.data, data));
+    const at = this.#awaited.findIndex(sent => same(sent.data, data));
     if (at < 0) return undefined;
     return performance.now() - this.#awaited.splice(0, at + 1)[at].at;
   }

@@ -12,6 +12,8 @@ import { command, copy, download, har, jsonLines } from "./save.js";
 const $ = id => document.getElementById(id);
 const STATES = { idle: "Not connected", connecting: "Connecting", open: "Open", closing: "Closing", closed: "Closed", failed: "Failed" };
 const ANNOUNCE_EVERY = 2000;
+/** Bytes that are copied or edited as hex. */
+const MAX_COPIED_BYTES = 1 << 20;
 
 const records = new Records();
 const list = new List($("list"), records);
@@ -164,6 +166,8 @@ function refilter() {
 list.onselect = (record, open) => {
   if (open || detail.record) detail.open(record);
   $("edit").disabled = $("resend").disabled = record.bytes === undefined || !record.whole;
+  if (record.kind === "binary" && record.bytes > MAX_COPIED_BYTES) $("edit").disabled = true;
+  if (open) announce($("detail-title").textContent);
 };
 
 function closeDetail() {
@@ -175,7 +179,11 @@ async function copied(text, what) {
   const done = await copy(text);
   tell(done ? `${what} copied` : "The browser does not let this page copy");
 }
-const copyRecord = ({ data }) => copied(typeof data === "string" ? data : hexLine(data), "Message");
+function copyRecord({ data }) {
+  if (typeof data === "string") return copied(data, "Message");
+  if (data.length > MAX_COPIED_BYTES) return tell("Too long to be copied as hex: save it");
+  return copied(hexLine(data), "Message");
+}
 const resend = record => { if (record?.bytes !== undefined && record.whole) send(record.data); };
 
 // ---- What is announced
@@ -200,6 +208,10 @@ function heard(data) {
 
 // ---- The controls
 
+const stamp = () => new Date().toISOString().slice(0, 19).replaceAll(":", "");
+if (/^Mac|^iP/.test(navigator.platform)) {
+  for (const key of document.querySelectorAll("kbd")) key.textContent = key.textContent.replace("Ctrl", "⌘");
+}
 $("url").value = here("echo");
 $("times").textContent = `local, ${timeZone()}`;
 $("connection").onsubmit = event => {
@@ -252,6 +264,10 @@ $("show-all").onclick = () => {
 $("newest").onclick = () => list.toEnd();
 $("detail-close").onclick = closeDetail;
 $("copy").onclick = () => copyRecord(detail.record);
+$("save-one").onclick = () => {
+  const { kind, data } = detail.record, [ending, type] = kind === "binary" ? ["bin", "application/octet-stream"] : ["txt", "text/plain"];
+  download(`message-${stamp()}.${ending}`, type, data);
+};
 $("resend").onclick = () => resend(detail.record);
 $("edit").onclick = () => {
   const { data } = detail.record, text = typeof data === "string";
@@ -260,7 +276,6 @@ $("edit").onclick = () => {
   if (!$("message").checkVisibility()) detail.close();
   $("message").focus();
 };
-const stamp = () => new Date().toISOString().slice(0, 19).replaceAll(":", "");
 $("save-har").onclick = () => download(`websocket-${stamp()}.har`, "application/json", har(records.all, records.dropped));
 $("save-lines").onclick = () => download(`websocket-${stamp()}.jsonl`, "application/jsonl", jsonLines(records.all));
 $("copy-command").onclick = () => {

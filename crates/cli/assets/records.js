@@ -31,6 +31,14 @@ class Queue {
   *[Symbol.iterator]() { for (let i = this.first; i < this.items.length; i++) yield this.items[i]; }
 }
 
+const held = ({ whole, bytes, data }) => whole && bytes || data.length;
+
+/** Returns a copy of a message's beginning: a piece of a string would keep all of it in memory. */
+function beginning(data) {
+  if (typeof data !== "string") return data.slice(0, PART);
+  return new TextDecoder().decode(new TextEncoder().encode(data.slice(0, PART)));
+}
+
 export class Records {
   all = new Queue();
   /** Those that pass the filter. */
@@ -52,9 +60,9 @@ export class Records {
     record.id = this.#next++;
     record.at = Date.now();
     record.whole = record.data.length <= MAX_MESSAGE;
-    if (!record.whole) record.data = record.data.slice(0, PART);
+    if (!record.whole) record.data = beginning(record.data);
     this.all.push(record);
-    this.bytes += record.data.length;
+    this.bytes += held(record);
     if (this.#matches(record)) this.shown.push(record);
     while (this.all.length > MAX_RECORDS || this.bytes > MAX_BYTES) this.#drop();
     return record;
@@ -62,7 +70,7 @@ export class Records {
 
   #drop() {
     const record = this.all.shift();
-    this.bytes -= record.data.length;
+    this.bytes -= held(record);
     this.dropped++;
     if (this.shown.length && this.shown.at(0) === record) {
       this.shown.shift();

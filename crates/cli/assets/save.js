@@ -4,16 +4,16 @@ import { base64, shellWord } from "./format.js";
 
 const WAYS = { in: "received", out: "sent", event: "event" };
 const isMessage = record => record.bytes !== undefined;
-const dataOf = ({ data }) => typeof data === "string" ? { data } : { data: base64(data) };
+const dataOf = ({ data }) => typeof data === "string" ? data : base64(data);
 
-/** Returns a line of JSON for each record; bytes are in Base64. */
+/** Returns a line of JSON for each record, with `type` and `data` as in `fdx connect --format jsonl`. */
 export function jsonLines(records) {
   const lines = [];
   for (const record of records) {
-    const { at, connection, direction, kind, bytes, data, whole } = record;
+    const { at, connection, direction, kind, bytes, whole } = record;
     lines.push(JSON.stringify({
-      time: new Date(at).toISOString(), connection: connection?.id, url: connection?.url, direction: WAYS[direction], kind,
-      ...(typeof data === "string" ? { data } : { base64: base64(data) }), bytes, truncated: whole ? undefined : true,
+      time: new Date(at).toISOString(), connection: connection?.id, url: connection?.url, direction: WAYS[direction],
+      type: kind, data: dataOf(record), bytes, truncated: whole ? undefined : true,
     }));
   }
   return lines.map(line => `${line}\n`).join("");
@@ -56,7 +56,7 @@ function entry(connection, messages) {
     cache: {}, timings: { send: 0, wait, receive: 0 },
     _webSocketMessages: messages.map(record => ({
       type: record.direction === "out" ? "send" : "receive", time: record.at / 1000,
-      opcode: record.kind === "text" ? 1 : 2, ...dataOf(record), ...(record.whole ? {} : { _truncatedFrom: record.bytes }),
+      opcode: record.kind === "text" ? 1 : 2, data: dataOf(record), ...(record.whole ? {} : { _truncatedFrom: record.bytes }),
     })),
   };
 }
