@@ -21,22 +21,32 @@ mod pipes;
 mod serve;
 mod session;
 
+use std::ffi::OsString;
 use std::fs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::base::{deflate, secrets};
+use self::client::url::looks_like_url;
 
 /// WebSocket on the command line.
 #[derive(Debug, Parser)]
-#[command(name = "fdx", version, about, arg_required_else_help = true)]
+#[command(
+    name = "fdx",
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "\
+fdx URL is fdx connect URL."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one value of it")]
 enum Command {
     /// Serve echo, broadcast and a web page on one port
     Serve(serve::Args),
@@ -45,7 +55,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let mut cli = Cli::try_parse().unwrap_or_else(|error| exit_with(&error));
+    let words = with_connect(std::env::args_os());
+    let mut cli = Cli::try_parse_from(&words).unwrap_or_else(|error| exit_with(&error));
     if let Command::Serve(serve::Args { config: Some(file), .. }) = &cli.command {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
@@ -54,7 +65,7 @@ fn main() -> ExitCode {
                 return ExitCode::from(1);
             }
         };
-        let matches = serve::with_file(Cli::command(), std::env::args_os(), file, &text);
+        let matches = serve::with_file(Cli::command(), words.into_iter(), file, &text);
         let merged = matches.and_then(|matches| Cli::from_arg_matches(&matches));
         cli = merged.unwrap_or_else(|error| exit_with(&error));
     }
@@ -62,6 +73,21 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
     }
+}
+
+/// Returns the words of the command line, with the command `connect` in front if they begin with a
+/// URL or one of its options.
+fn with_connect(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = args.collect();
+    let first = words.get(1).map(|word| word.to_string_lossy());
+    let is_connect = first.is_some_and(|word| match &*word {
+        "-h" | "--help" | "-V" | "--version" => false,
+        word => word.starts_with('-') || looks_like_url(word),
+    });
+    if is_connect {
+        words.insert(1, "connect".into());
+    }
+    words
 }
 
 /// Returns the words of the command line; bytes that are not UTF-8 are replaced.

@@ -3,12 +3,14 @@
 use fullduplex::DeflateConfig;
 
 pub(crate) const VALUE: &str = "SETTINGS";
-pub(crate) const HELP: &str = "\
-Compress messages (permessage-deflate), if the peer agrees; after a = sign: off, the \
-default without the option; small, with no memory between messages; balanced, the \
-default with it; or smallest, with most memory; and, after commas, level=1..9, \
-memory=1..9, window=8..15, takeover=yes|no, min=BYTES. Window and takeover also as \
-send-… and receive-…";
+pub(crate) const HELP: &str = "Compress messages (permessage-deflate), if the peer agrees";
+pub(crate) const LONG_HELP: &str = "\
+Compress messages (permessage-deflate), if the peer agrees
+
+After a = sign: off, the default without the option; small, with no memory between messages;
+balanced, the default with it; or smallest, with most memory; and, after commas, level=1..9,
+memory=1..9, window=8..15, takeover=yes|no, min=BYTES. Window and takeover also as send-… and
+receive-….";
 
 /// The compression that the option asks for; `None` for `off`.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,16 @@
 mod args;
 mod errors;
 mod outcome;
+mod request;
+mod resolve;
+mod setup_error;
 mod tls;
+pub(crate) mod url;
 pub(crate) mod verbose;
 
+use self::errors::with_option_names;
+
 pub(crate) use self::args::ClientArgs;
-pub(crate) use self::errors::{report_connect_error, with_option_names};
+pub(crate) use self::errors::report_connect_error;
 pub(crate) use self::outcome::ConnectOutcome;
+pub(crate) use self::setup_error::SetupError;

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use fullduplex::client::ClientTls;
 
+use super::url;
+
 /// The options of TLS.
 #[derive(Debug, ClapArgs)]
 pub(super) struct TlsArgs {
-    /// Trust the authorities in this PEM file too (may be repeated)
+    /// Trust the authorities in this PEM file too (repeatable)
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     ca: Vec<PathBuf>,
     /// Send this client certificate, with its chain, in PEM
@@ -33,14 +35,11 @@ impl TlsArgs {
             settings = settings.identity_files(cert, key);
         }
         if let Some(file) = key_log_file(url) {
-            report!(
-                "fdx connect: SSLKEYLOGFILE: with {} this connection can be decrypted",
-                file.display()
-            );
+            report!("fdx: SSLKEYLOGFILE: with {} this connection can be decrypted", file.display());
             settings = settings.dangerous_key_log_file(file);
         }
         if self.insecure {
-            report!("fdx connect: --insecure: the server's certificate is not verified");
+            report!("fdx: --insecure: the server's certificate is not verified");
             settings = settings.dangerous_accept_any_certificate();
         }
         settings
@@ -49,8 +48,6 @@ impl TlsArgs {
 
 /// Returns the file that `SSLKEYLOGFILE` names, if the URL is one with TLS.
 fn key_log_file(url: &str) -> Option<PathBuf> {
-    let scheme = url.split(':').next().unwrap_or_default();
-    let has_tls = scheme.eq_ignore_ascii_case("wss") || scheme.eq_ignore_ascii_case("https");
-    let file = std::env::var_os("SSLKEYLOGFILE").filter(|file| has_tls && !file.is_empty());
-    file.map(PathBuf::from)
+    let file = std::env::var_os("SSLKEYLOGFILE");
+    file.filter(|file| url::has_tls(url) && !file.is_empty()).map(PathBuf::from)
 }

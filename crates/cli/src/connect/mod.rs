@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fullduplex::{Client, ErrorKind, WebSocket};
+use fullduplex::{Client, WebSocket};
 use http::{Response, Version};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -15,7 +15,7 @@ pub(crate) use self::args::Args;
 use crate::base::escape::printable;
 use crate::base::secrets::without_credentials;
 use crate::base::signals::EndSignals;
-use crate::client::{ConnectOutcome, report_connect_error, verbose, with_option_names};
+use crate::client::{ConnectOutcome, report_connect_error, verbose};
 use crate::pipes::{InputFormat, read_actions, write_events};
 use crate::session::{self, End, Link, SessionSettings, queue};
 
@@ -105,12 +105,8 @@ fn prepare(args: &Args) -> Result<(Client, Sides), (String, ConnectOutcome)> {
     let input = args.messages().input_format().map_err(|what| (what, ConnectOutcome::Usage))?;
     let opening =
         args.messages().opening_messages().map_err(|what| (what, ConnectOutcome::LocalIo))?;
-    let client = args.client.build_client().map_err(|error| {
-        // Errors of the TLS settings are errors of their files.
-        let is_of_file = error.kind() == ErrorKind::Tls;
-        let outcome = if is_of_file { ConnectOutcome::LocalIo } else { ConnectOutcome::Usage };
-        (with_option_names(&error), outcome)
-    })?;
+    let client =
+        args.client.build_client().map_err(|error| (error.to_string(), error.outcome()))?;
     let settings = args.session_settings(opening, Instant::now());
     Ok((client, Sides { settings, input }))
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 mod closing;
 #[path = "../common/mod.rs"]
 mod common;
+mod credentials;
 mod ends;
 mod environment;
 mod failures;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::connect;
 
 /// Answers one connection with these bytes, and returns its URL and the request.
-fn answering(answer: String) -> (String, JoinHandle<String>) {
+pub(crate) fn answering(answer: String) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let asked = thread::spawn(move || {
