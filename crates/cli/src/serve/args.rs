@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::server::policy::{HostRule, TrustedProxies};
 
-use super::listen::Address;
+use super::listen::{self, Address};
 use crate::base::{deflate, values};
 
 /// The options of `fdx serve`. Each has a long name, by which the file of `--config` sets it.
@@ -39,11 +39,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address and port (0 for any free port), or unix:PATH, or systemd for the sockets that it
-    /// passes (may be repeated)
+    /// Address and port, or unix:PATH, or systemd for the sockets that it passes (repeatable)
+    ///
+    /// Port 0 is any free port. PORT, :PORT and localhost:PORT are ports of 127.0.0.1, where only
+    /// this machine can connect; 0.0.0.0:PORT and [::]:PORT are those of every interface.
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR:PORT",
           value_parser = Address::parse, help_heading = "Listening")]
     pub(super) listen: Vec<Address>,
+    /// Permissions of Unix sockets in octal, such as 660; by default as the umask says
+    ///
+    /// On Linux a client needs permission to write.
+    #[cfg(unix)]
+    #[arg(long, value_name = "MODE", value_parser = listen::unix_mode, help_heading = "Listening")]
+    pub(super) unix_mode: Option<u32>,
     /// Worker threads, 1024 at most; 0 for one per core
     #[arg(long, default_value_t = 0, value_name = "N",
           value_parser = value_parser!(u32).range(..=1024), help_heading = "Listening")]
@@ -134,8 +142,8 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol,
           help_heading = "WebSocket")]
     pub(super) subprotocol: Vec<String>,
-    #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
-          require_equals = true, default_missing_value = "balanced",
+    #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, long_help = deflate::LONG_HELP,
+          num_args = 0..=1, require_equals = true, default_missing_value = "balanced",
           value_parser = deflate::parse, help_heading = "WebSocket")]
     pub(super) deflate: Option<deflate::DeflateSetting>,
 
@@ -170,7 +178,9 @@ pub(super) enum Metrics {
 fn metrics(text: &str) -> Result<Metrics, String> {
     match text {
         "here" => Ok(Metrics::SamePort),
-        _ => text.parse().map(Metrics::Separate).map_err(|_| "an address and a port".into()),
+        _ => listen::socket_address(text)
+            .map(Metrics::Separate)
+            .ok_or_else(|| "an address and a port".into()),
     }
 }
 

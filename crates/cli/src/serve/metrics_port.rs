@@ -20,7 +20,7 @@ pub(super) fn serve(
     address: SocketAddr,
     hosts: HostPolicy,
 ) -> Result<Address, String> {
-    let mut bound = Address::Tcp(address).bind(&mut SystemdListeners::default())?;
+    let mut bound = Address::Tcp(address).bind(&mut SystemdListeners::default(), None)?;
     let bound = bound.pop().ok_or("--metrics: no listener")?;
     let mut config = ServerConfig::default().host_policy(hosts);
     config.limits.connections =

@@ -68,8 +68,12 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, String> {
     let mut pages = Pages::new(args.root.as_deref())?;
     let mut bound = Vec::new();
+    #[cfg(unix)]
+    let unix_mode = args.unix_mode;
+    #[cfg(not(unix))]
+    let unix_mode = None;
     for address in &args.listen {
-        bound.extend(address.bind(&mut systemd)?);
+        bound.extend(address.bind(&mut systemd, unix_mode)?);
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = ServeTls::new(args, &addresses)?;
@@ -115,13 +119,9 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     if args.h3 {
         server = server.http3();
     }
-    match file_limit.warning {
-        Some(warning) if args.max_connections.is_some() => {
-            log_line!("fdx serve: warning: {warning}");
-        }
-        // The default number of connections was lowered, which needs no warning.
-        Some(warning) if args.log => log_line!("fdx serve: {warning}"),
-        _ => {}
+    // If the default number of connections was lowered, that needs no warning.
+    if let Some(warning) = file_limit.warning.filter(|_| args.max_connections.is_some()) {
+        log_line!("fdx serve: warning: {warning}");
     }
     print_addresses(args, &addresses, tls.as_ref(), metrics_address.as_ref());
 
@@ -151,8 +151,11 @@ fn print_addresses(
     let mut print = || -> io::Result<()> {
         for address in addresses {
             match address {
-                Address::Tcp(address) => {
-                    writeln!(out, "listening on {}://{address}/", args.scheme())?;
+                Address::Tcp(tcp) => {
+                    writeln!(out, "listening on {}://{tcp}/", args.scheme())?;
+                    for own in address.reachable().into_iter().filter(|own| own != tcp) {
+                        writeln!(out, "  {}://{own}/", args.scheme())?;
+                    }
                 }
                 #[cfg(unix)]
                 _ => writeln!(out, "listening on {address}")?,
