@@ -17,6 +17,7 @@ mod base;
 mod causes;
 mod client;
 mod connect;
+mod curl;
 mod pipes;
 mod serve;
 mod session;
@@ -52,6 +53,8 @@ enum Command {
     Serve(serve::Args),
     /// Connect to a WebSocket and talk on standard input and output
     Connect(connect::Args),
+    /// Connect as a command of curl says, such as one copied from a browser's tools
+    Curl(curl::Args),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
+        Command::Curl(args) => curl::run(args),
     }
 }
 

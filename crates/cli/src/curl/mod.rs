@@ -1,0 +1,120 @@
+//! `fdx curl`: `fdx connect` with the arguments of curl, as browsers' tools copy them.
+
+mod options;
+mod translate;
+mod words;
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::process::ExitCode;
+
+use clap::{Args as ClapArgs, CommandFactory as _, Parser};
+
+use crate::connect;
+
+/// The most bytes of a pasted command.
+const MAX_COMMAND: u64 = 1 << 20;
+
+/// The command line of `fdx curl`.
+#[derive(Debug, ClapArgs)]
+#[command(after_long_help = "\
+In a browser's developer tools, choose \"Copy as cURL\" of a WebSocket, type fdx and a space, and
+paste: fdx curl 'wss://…' -H '…' …
+
+The fields that each handshake writes itself, such as Sec-WebSocket-Key, are left out, with a word
+on standard error. Sec-WebSocket-Protocol becomes --subprotocol, and Sec-WebSocket-Extensions
+becomes --deflate. Options that curl does not have and fdx connect has may follow, by their long
+names: --send TEXT.
+
+fdx curl - reads a copied command from standard input, and fdx curl @FILE from a file: of a POSIX
+shell, of cmd.exe, or of PowerShell.
+
+Exit codes are those of fdx connect.")]
+pub(crate) struct Args {
+    /// The arguments of curl, or - or @FILE for a command that was copied
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGUMENTS OF CURL"
+    )]
+    arguments: Vec<OsString>,
+}
+
+/// The command line that the arguments of curl are translated to.
+#[derive(Parser)]
+#[command(name = "fdx curl")]
+struct ConnectLine {
+    #[command(flatten)]
+    connect: connect::Args,
+}
+
+/// Connects as the command of curl says, and returns the exit code of `fdx connect`.
+pub(crate) fn run(args: Args) -> ExitCode {
+    match connect_args(args.arguments) {
+        Ok(connect) => connect::run(connect),
+        Err(CurlError::Arguments(why)) => {
+            report!("fdx curl: {why}");
+            ExitCode::from(2)
+        }
+        Err(CurlError::Connect(error)) => crate::exit_with(&error),
+        Err(CurlError::Read(why)) => {
+            report!("fdx curl: {why}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Why there are no arguments of `fdx connect`.
+enum CurlError {
+    /// An argument of curl is not valid here.
+    Arguments(String),
+    /// A value is not valid for `fdx connect`.
+    Connect(clap::Error),
+    /// The copied command can't be read.
+    Read(String),
+}
+
+fn connect_args(arguments: Vec<OsString>) -> Result<connect::Args, CurlError> {
+    let arguments = copied(arguments)?;
+    let mut command = ConnectLine::command();
+    command.build();
+    let translated = translate::translate(arguments, &command).map_err(CurlError::Arguments)?;
+    for note in &translated.notes {
+        report!("fdx curl: {note}");
+    }
+    let words = std::iter::once("fdx curl".into()).chain(translated.words);
+    let line = ConnectLine::try_parse_from(words).map_err(CurlError::Connect)?;
+    Ok(line.connect)
+}
+
+/// Returns the arguments, with the words of a copied command in place of `-` or `@FILE`.
+fn copied(arguments: Vec<OsString>) -> Result<Vec<OsString>, CurlError> {
+    let Some(first) = arguments.first() else { return Ok(arguments) };
+    let text = if first == "-" {
+        read_standard_input()
+            .map_err(|error| CurlError::Read(format!("standard input: {error}")))?
+    } else if let Some(file) = first.to_str().and_then(|word| word.strip_prefix('@')) {
+        std::fs::read(file).map_err(|error| CurlError::Read(format!("{file}: {error}")))?
+    } else {
+        return Ok(arguments);
+    };
+    let mut words = words::split(&text).map_err(CurlError::Arguments)?;
+    words.extend(arguments.into_iter().skip(1));
+    Ok(words)
+}
+
+/// Reads a copied command: of a terminal up to the line that ends it, so that what is typed next is
+/// for the server; otherwise to the end.
+fn read_standard_input() -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let stdin = io::stdin();
+    let mut input = stdin.lock().take(MAX_COMMAND);
+    if !io::stdin().is_terminal() {
+        input.read_to_end(&mut text)?;
+        return Ok(text);
+    }
+    report!("fdx curl: paste the command");
+    while input.read_until(b'\n', &mut text)? > 0 && !words::is_complete(&text) {}
+    Ok(text)
+}
