@@ -11,9 +11,9 @@ pub(crate) fn usage_error(error: &clap::Error) -> String {
         _ => None,
     };
     if let Some(value) = context(ContextKind::InvalidValue) {
-        let text = text.replacen(&format!("invalid value '{value}' for"), "invalid value for", 1);
-        let text =
-            text.replacen(&format!("unexpected value '{value}' for"), "unexpected value for", 1);
+        let arg = context(ContextKind::InvalidArg).unwrap_or_default();
+        let text = without_value(&text, "invalid value", arg);
+        let text = without_value(&text, "unexpected value", arg);
         return text.replace(value, &without_credentials(value));
     }
     if let Some(word) = context(ContextKind::InvalidSubcommand) {
@@ -26,6 +26,18 @@ pub(crate) fn usage_error(error: &clap::Error) -> String {
             text.replacen(&named, plain, 1)
         }
         _ => text,
+    }
+}
+
+/// Returns the text without the value between `what` and the name of its option. The value is found
+/// by what stands around it, as in the text it has no control characters.
+fn without_value(text: &str, what: &str, arg: &str) -> String {
+    let around = (text.find(&format!("{what} '")), text.rfind(&format!("' for '{arg}")));
+    match around {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}{what}{}", &text[..start], &text[end + 1..])
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -59,13 +71,20 @@ mod tests {
             Ok(number) => Ok(number),
             Err(_) => Err(format!("ws://{text} is not a number")),
         };
+        let header = |_: &str| Err::<(), _>("it is wrong".to_owned());
         let command = clap::Command::new("fdx").subcommand_required(true).subcommand(
             clap::Command::new("connect")
                 .arg(clap::Arg::new("number").long("number").value_parser(number))
+                .arg(clap::Arg::new("header").long("header").value_parser(header))
                 .arg(clap::Arg::new("quiet").long("quiet").num_args(0)),
         );
         for (words, said) in [
             (&["connect", "--number", "me:SECRET@h"][..], "'--number <number>': ws://***@h is not"),
+            (
+                &["connect", "--header", "SECRET\u{1}"],
+                "error: invalid value for '--header <header>'",
+            ),
+            (&["connect", "--header", "SECRET' for 'x"], "error: invalid value for '--header <"),
             (&["connect", "--quiet=SECRET"], "unexpected value for '--quiet'"),
             (&["connect", "SECRET"], "an argument too many"),
             (&["connect", "--other=SECRET"], "unexpected argument '--other' found"),

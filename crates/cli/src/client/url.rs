@@ -104,9 +104,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).as_deref(), Ok(expected));
         }
-        for text in
-            ["", "/echo", "?x", "localhost:", "localhost:x/", "user:secret@:", "@", "mailto:a@b"]
-        {
+        for text in ["", "/echo", "?x", "localhost:", "localhost:x/", "user:secret@:", "@"] {
             match parse(text) {
                 Err(why) => assert!(!why.contains("secret"), "{why}"),
                 Ok(url) => panic!("{text}: {url}"),
