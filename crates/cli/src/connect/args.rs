@@ -40,12 +40,15 @@ Environment:
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
-    /// Say nothing about a clean end, and no warnings. In a pipe a clean end is not mentioned
-    /// anyway, unless --verbose is given
+    /// Say nothing about a clean end, and no warnings
+    ///
+    /// In a pipe a clean end is not mentioned anyway, unless --verbose is given.
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Connect again whenever the connection is lost, after a growing delay. Messages that are
-    /// not sent yet are kept
+    /// Connect again whenever the connection is lost
+    ///
+    /// The delay before it grows with each attempt that fails. Messages that are not sent yet are
+    /// kept, and those of --send are sent on each connection.
     #[arg(long)]
     pub(crate) reconnect: bool,
     #[command(flatten)]
@@ -58,12 +61,13 @@ pub(crate) struct Args {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Messages")]
 pub(crate) struct MessageArgs {
-    /// Send this text first (may be repeated, and is sent again after a reconnect). @FILE sends
-    /// the content of a file as one message, text if it is UTF-8; @@ stands for an @ at the
-    /// beginning
+    /// Send this text, or the content of a file, first (may be repeated)
+    ///
+    /// A file is sent as one message: text if it is UTF-8, else binary. A text that begins with @
+    /// is written with @@. With --reconnect it is sent on each connection.
     #[arg(long, value_name = "TEXT|@FILE")]
     send: Vec<String>,
-    /// Leave after N received messages, and fail with 8 if fewer came
+    /// Leave after N received messages; exit with 8 if fewer came
     #[arg(long, short = 'n', value_name = "N", value_parser = value_parser!(u64).range(1..))]
     messages: Option<u64>,
     /// Form of the messages on standard input and output
@@ -75,8 +79,10 @@ pub(crate) struct MessageArgs {
     /// Form of the messages on standard output
     #[arg(long, value_enum, value_name = "FORMAT")]
     output_format: Option<Format>,
-    /// Send standard input as binary messages, and write received messages unchanged, or in
-    /// hexadecimal to a terminal: the same as --format raw
+    /// Send and write bytes as they are: the same as --format raw
+    ///
+    /// Standard input is sent as binary messages. Received messages are written unchanged, or in
+    /// hexadecimal to a terminal.
     #[arg(long, short, conflicts_with = "format")]
     binary: bool,
     /// Send all of standard input as one message: text, or binary with --binary
@@ -91,25 +97,27 @@ pub(crate) struct MessageArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "End")]
 struct EndArgs {
-    /// What to do at the end of the input: wait for the answers and close, close at once, or
-    /// ignore it and receive until the server closes; by default wait, and ignore for
-    /// /dev/null
+    /// What to do at the end of the input [default: wait; ignore for /dev/null]
     #[arg(long, value_enum, value_name = "ACTION")]
     eof: Option<Eof>,
-    /// Seconds without a message after which the connection is closed, once the input has
-    /// ended; by default 30 for the first message after the last one sent, then 1, and as long
-    /// as it takes with --messages
+    /// Close when no message has come for this time, once the input has ended
+    ///
+    /// By default that is 30 s for the first message after the last one sent, then 1 s. With
+    /// --messages it is as long as it takes.
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
     linger: Option<f64>,
-    /// Leave after this time at the latest, and fail with 8, or with 3 while connecting
+    /// Leave after this time at the latest, and exit with 8, or with 3 while connecting
     #[arg(long, value_name = "SECONDS", value_parser = values::timeout)]
     timeout: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Eof {
+    /// Wait for answers, as --linger says, and close
     Wait,
+    /// Close at once
     Close,
+    /// Receive until the server closes
     Ignore,
 }
 

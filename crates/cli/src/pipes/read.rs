@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn one_message_is_all_of_the_input() {
+    fn whole_input_is_one_message() {
         for (format, input, expected) in [
             (Format::Lines, &b"a\nb\n"[..], Message::text("a\nb\n")),
             (Format::Raw, b"\xff\n", Message::binary(&b"\xff\n"[..])),

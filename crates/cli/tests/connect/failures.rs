@@ -57,3 +57,28 @@ fn connect_failures_are_explained() {
         assert!(said.lines().count() <= 3, "{said}");
     }
 }
+
+#[test]
+fn errors_show_no_secrets() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    for (args, code) in [
+        (&["-H", "Authorization Bearer SECRET", "ws://x/"][..], 2),
+        (&["-H", "Authorization: Bearer SECRET\u{1}", "ws://x/"], 2),
+        (&["-H", "Authorization:", "Bearer", "SECRET", "ws://x/"], 2),
+        (&["ftp://me:SECRET@x/"], 2),
+        (&["wss://me:SECRET@[x/"], 2),
+        (&["wss://me:SEC RET@x:y/"], 2),
+        (&["--proxy", "ftp://me:SECRET@x/", "ws://x/"], 2),
+        (&["--proxy", "http://me:SECRET@x:99999/", "ws://x/"], 2),
+        (&["--messages", "SECRET", "ws://x/"], 2),
+        (&["--quiet=SECRET", "ws://x/"], 2),
+        (&["--proxy", &format!("http://me:SECRET@{address}"), "ws://x/"], 3),
+        (&["-v", &format!("ws://me:SECRET@{address}/")], 3),
+    ] {
+        let (got, _, said) = connect(args, "");
+        assert_eq!(got, Some(code), "{args:?}: {said}");
+        assert!(!said.contains("SECRET") && !said.contains("SEC RET"), "{args:?}: {said}");
+    }
+}

@@ -186,7 +186,7 @@ fn raw_keeps_every_byte() {
 }
 
 #[test]
-fn one_message_is_all_of_the_input() {
+fn whole_input_is_one_message() {
     let server = serve(&[]);
     let input = b"{\n  \"a\": 1\n}\n".to_vec();
     for (options, kind) in [(&[][..], 1), (&["--input-format", "raw"], 2)] {

@@ -1,8 +1,10 @@
 //! What `fdx connect` reads and prints.
 
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use crate::common::{FDX, serve};
+use crate::peer::accepting;
 use crate::{connect, connect_to_end};
 
 #[test]
@@ -67,6 +69,30 @@ fn verbose_shows_tls_on_every_version() {
             assert!(said.contains(words), "{version}: {words}: {said}");
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn text_and_close_reason_on_a_terminal_have_no_effect() {
+    let (url, serving) = accepting(|mut stream| {
+        let text = b"\x1b[31mred\x07\nfdx connect: closed\xe2\x80\xae";
+        stream
+            .write_all(&[&[0x81, u8::try_from(text.len()).unwrap()], &text[..]].concat())
+            .unwrap();
+        stream.write_all(b"\x88\x07\x0f\xa0\x1b]0;a").unwrap();
+        // Until the client has gone.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let terminal = Command::new("script")
+        .args(["-qec", &format!("'{FDX}' connect --proxy none {url} </dev/null"), "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    serving.join().unwrap();
+    let shown = String::from_utf8(terminal.stdout).unwrap().replace("\r\n", "\n");
+    assert!(shown.contains("\\u{1b}[31mred\\u{7}\n  fdx connect: closed\\u{202e}\n"), "{shown:?}");
+    assert!(shown.contains("closed by the peer with 4000"), "{shown:?}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n' || c == '\u{202e}'), "{shown:?}");
 }
 
 /// On a terminal, which `script` provides, bytes of the server's must not steer it.
