@@ -18,6 +18,8 @@ mod causes;
 mod client;
 mod connect;
 mod curl;
+mod explain;
+mod ping;
 mod pipes;
 mod serve;
 mod session;
@@ -55,6 +57,10 @@ enum Command {
     Connect(connect::Args),
     /// Connect as a command of curl says, such as one copied from a browser's tools
     Curl(curl::Args),
+    /// Explain what happens on the way to a WebSocket, who answers, and what to change
+    Explain(explain::Args),
+    /// Measure round trips of a WebSocket by Pings
+    Ping(ping::Args),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +82,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
         Command::Curl(args) => curl::run(args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Ping(args) => ping::run(&args),
     }
 }
 

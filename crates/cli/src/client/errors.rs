@@ -1,6 +1,6 @@
 //! The text of errors of the client, in terms of the command line.
 
-use fullduplex::{Error, ErrorKind};
+use fullduplex::Error;
 
 use super::ConnectOutcome;
 use crate::base::escape::printable;
@@ -33,12 +33,5 @@ pub(crate) fn report_connect_error(command: &str, error: &Error) -> ConnectOutco
             report!("  {}", printable(line));
         }
     }
-    match error.kind() {
-        _ if error.kind() != ErrorKind::Proxy && error.response().is_some() => {
-            ConnectOutcome::Rejected
-        }
-        ErrorKind::Misuse => ConnectOutcome::Usage,
-        ErrorKind::Handshake | ErrorKind::Limit => ConnectOutcome::Rejected,
-        _ => ConnectOutcome::NoConnection,
-    }
+    ConnectOutcome::of_connect_error(error)
 }

@@ -1,5 +1,7 @@
 //! The exit codes of the commands that connect.
 
+use fullduplex::{Error, ErrorKind};
+
 use crate::base::signals::EndSignal;
 
 /// How a connection ended, with the exit code as its number.
@@ -24,6 +26,18 @@ pub(crate) enum ConnectOutcome {
     BrokenPipe = 141,
     /// SIGTERM.
     Terminated = 143,
+}
+
+impl ConnectOutcome {
+    /// Returns the outcome of an attempt that opened no WebSocket.
+    pub(crate) fn of_connect_error(error: &Error) -> Self {
+        match error.kind() {
+            kind if kind != ErrorKind::Proxy && error.response().is_some() => Self::Rejected,
+            ErrorKind::Misuse => Self::Usage,
+            ErrorKind::Handshake | ErrorKind::Limit => Self::Rejected,
+            _ => Self::NoConnection,
+        }
+    }
 }
 
 impl From<EndSignal> for ConnectOutcome {

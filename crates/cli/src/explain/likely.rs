@@ -1,0 +1,34 @@
+//! The causes that fit what was seen, with what was seen filled in.
+
+use serde_json::{Value, json};
+
+use crate::causes::observation::Observation;
+
+/// A cause that fits.
+#[derive(Clone, Debug)]
+pub(super) struct LikelyCause {
+    pub(super) id: String,
+    /// Who answered or ended the connection.
+    pub(super) who: String,
+    pub(super) cause: String,
+    pub(super) remedy: String,
+    /// Lines of a configuration to paste; may be empty.
+    pub(super) paste: String,
+}
+
+/// Returns the causes that fit, the most likely one first.
+pub(super) fn likely(_: &Observation) -> Vec<LikelyCause> {
+    Vec::new()
+}
+
+impl LikelyCause {
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "who": self.who,
+            "cause": self.cause,
+            "remedy": self.remedy,
+            "paste": self.paste,
+        })
+    }
+}

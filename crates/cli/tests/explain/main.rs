@@ -1,0 +1,249 @@
+//! `fdx explain`: the steps, the rules, what is compared, and its object of JSON.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(unix)]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{FDX, serve};
+use serde_json::Value;
+
+/// Runs `fdx explain` to its end, and returns its exit code and both outputs.
+fn explain(args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(FDX);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
+        command.env_remove(name);
+    }
+    command.env_remove("all_proxy").env_remove("SSLKEYLOGFILE").arg("explain").args(args);
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// Runs `fdx explain --json`, and returns its exit code and its object.
+fn explain_json(args: &[&str]) -> (Option<i32>, Value) {
+    let (code, out, said) = explain(&[args, &["--json"]].concat());
+    (code, serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out} {said}")))
+}
+
+/// A server that answers each request with these bytes, and ends.
+fn answering(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 16 << 10];
+            // A client of TLS or HTTP/2 gets it, too.
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(answer);
+        }
+    });
+    format!("ws://{address}/chat?token=secret")
+}
+
+#[track_caller]
+fn assert_has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part}:\n{text}");
+    }
+}
+
+#[test]
+fn explain_tells_each_step_on_every_version() {
+    let server = serve(&["--tls-self-signed", "--h2", "--h3", "--subprotocol", "chat"]);
+    let port = server.address.split_once(':').unwrap().1;
+    let url = format!("wss://localhost:{port}/echo");
+    for (version, alpn, request, response) in [
+        ("1", "http/1.1", "> GET /echo HTTP/1.1", "< HTTP/1.1 101 Switching Protocols"),
+        ("2", "h2", "> :protocol: websocket", "< HTTP/2.0 200"),
+        ("3", "h3", "> :protocol: websocket", "< HTTP/3.0 200"),
+    ] {
+        let (code, out, _) = explain(&["-k", "-s", "chat", "--http", version, &url]);
+        assert_eq!(code, Some(0), "{version}: {out}");
+        let (alpn, to) = (format!("ALPN {alpn}\n"), format!("connected to 127.0.0.1:{port}"));
+        assert_has(
+            &out,
+            &[
+                "DNS       localhost: ",
+                &to,
+                "TLSv1.3",
+                &alpn,
+                "certificate 1: for localhost",
+                "issued by ",
+                " days left\n",
+                "SHA-256 ",
+                request,
+                response,
+                "ok     Sec-WebSocket-Version is 13 (RFC 6455 §4.1 item 9)",
+                "subprotocol chat",
+                "pings ",
+                "the server answered the Close with 1000",
+                "the transport ended after ",
+                "All is well",
+            ],
+        );
+        for other in ["HTTP/1.1", "HTTP/2 (RFC 8441)", "HTTP/3 (RFC 9220)"] {
+            let is_own = other.starts_with(&format!("HTTP/{version}"));
+            assert_eq!(out.contains(&format!("  {other:28} opens\n")), !is_own, "{other}: {out}");
+        }
+    }
+}
+
+#[test]
+fn explain_names_the_rules_that_a_response_breaks() {
+    for (answer, rule) in [
+        ("Connection: close\r\n", "BROKEN Upgrade is websocket (RFC 6455 §4.1 response item 2)"),
+        ("Connection: close\r\n", "Connection lists Upgrade"),
+        (
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n",
+            "BROKEN Sec-WebSocket-Accept matches the key (RFC 6455 §4.1 response item 4): \
+             Sec-WebSocket-Accept: AAAA; ",
+        ),
+    ] {
+        let answer = format!("HTTP/1.1 101 Switching Protocols\r\n{answer}\r\n");
+        let (code, out, _) = explain(&[&answering(answer.leak().as_bytes())]);
+        assert_eq!(code, Some(4), "{out}");
+        assert_has(&out, &[rule, "ok     the method is GET (RFC 6455 §4.1 item 2)"]);
+    }
+}
+
+#[test]
+fn explain_shows_what_answered_in_place_of_a_websocket() {
+    let (code, out, _) = explain(&[&answering(b"SSH-2.0-OpenSSH_9.2\r\n")]);
+    assert_eq!(code, Some(4), "{out}");
+    assert_has(&out, &["received  \"SSH-2.0-OpenSSH_9.2"]);
+    let answer = b"HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\nCF-RAY: 1\r\n\
+        Set-Cookie: id=secret\r\nContent-Length: 17\r\n\r\nerror code: 1020\n";
+    let url = answering(answer);
+    let (code, out, _) = explain(&["-H", "X-Key: secret", &url]);
+    assert_eq!(code, Some(4), "{out}");
+    assert_has(
+        &out,
+        &[
+            "< HTTP/1.1 403 Forbidden",
+            "< CF-RAY: 1",
+            "< Set-Cookie: ***",
+            "> X-Key: ***",
+            "/chat?token=***",
+            "body      error code: 1020",
+            "Answered by: server: cloudflare",
+        ],
+    );
+    assert!(!out.contains("secret"), "{out}");
+    let (_, out) = explain_json(&["-H", "X-Key: secret", &url]);
+    assert!(!out.to_string().contains("secret"), "{out}");
+}
+
+#[test]
+fn explain_finds_the_difference_that_decides() {
+    // Only pages of its own host.
+    let server = serve(&["--tls-self-signed"]);
+    let port = server.address.split_once(':').unwrap().1;
+    let url = format!("wss://localhost:{port}/echo");
+    let (code, out) = explain_json(&["-k", "--from-origin", "https://other.example", &url]);
+    assert_eq!((code, &out["response"]["status"]), (Some(4), &403.into()), "{out:#}");
+    assert_eq!(out["deciding"], serde_json::json!(["no-origin", "same-origin"]), "{out:#}");
+    // Asked for without TLS.
+    let (code, out) = explain_json(&["-k", &url.replace("wss:", "ws:")]);
+    assert_eq!(code, Some(4), "{out:#}");
+    assert!(out["deciding"].to_string().contains("with-tls"), "{out:#}");
+    // All is compared on request.
+    let (code, out) = explain_json(&["-k", "--compare", &url]);
+    assert_eq!(code, Some(0), "{out:#}");
+    assert!(out["deciding"].to_string().contains("foreign-origin"), "{out:#}");
+}
+
+#[test]
+fn explain_shows_the_certificate_that_is_not_accepted() {
+    let server = serve(&["--tls-self-signed"]);
+    let port = server.address.split_once(':').unwrap().1;
+    let (code, out, _) = explain(&[&format!("wss://localhost:{port}/echo")]);
+    assert_eq!(code, Some(3), "{out}");
+    assert_has(&out, &["is not accepted", "certificate 1: for localhost", "SHA-256 "]);
+}
+
+#[test]
+fn explain_has_the_step_and_the_exit_code_of_each_failure() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent_url = format!("wss://{}/", silent.local_addr().unwrap());
+    let plain = serve(&[]);
+    for (args, code, step) in [
+        (&["ws://nothing.invalid/"][..], 3, "resolve"),
+        (&[&format!("ws://{closed}/")], 3, "tcp"),
+        (&["--proxy", &format!("http://{closed}"), "ws://a.invalid/"], 3, "tcp"),
+        (&["--connect-timeout", "0.3", &silent_url], 3, "tls"),
+        (&[&format!("wss://{}/echo", plain.address)], 3, "tls"),
+        (&[&format!("ws://{}/nothing", plain.address)], 4, "response"),
+    ] {
+        let (got, out) = explain_json(args);
+        assert_eq!((got, &out["failed_step"]), (Some(code), &step.into()), "{args:?} {out:#}");
+        assert_eq!(out["exit_code"], code);
+        assert_eq!(out["ok"], false);
+    }
+}
+
+#[test]
+fn explain_shows_a_clock_while_it_waits() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://{}/", silent.local_addr().unwrap());
+    let (code, _, said) = explain(&["--connect-timeout", "1.5", &url]);
+    assert!(code == Some(3) && said.contains("1 s, waiting for the TLS handshake"), "{said}");
+}
+
+#[test]
+fn explain_finds_the_silence_that_is_cut() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    let (code, out) = explain_json(&["--idle", "1", &url]);
+    assert_eq!(code, Some(0), "{out:#}");
+    assert_eq!(
+        (&out["idle"]["cut_after_s"], &out["idle"]["pings_help"]),
+        (&Value::Null, &true.into())
+    );
+}
+
+#[test]
+fn explain_json_has_stable_names() {
+    let server = serve(&[]);
+    let (code, out) = explain_json(&[&format!("ws://{}/echo", server.address)]);
+    assert_eq!(code, Some(0), "{out:#}");
+    let names: Vec<_> = out.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = [
+        "answered_by",
+        "body",
+        "causes",
+        "closing",
+        "comparisons",
+        "deciding",
+        "error",
+        "exit_code",
+        "failed_step",
+        "first_bytes",
+        "http_version",
+        "idle",
+        "negotiated",
+        "ok",
+        "request",
+        "response",
+        "round_trips",
+        "rules",
+        "steps",
+        "took_ms",
+        "url",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(out["closing"]["code"], 1000);
+    assert_eq!(out["round_trips"]["ms"].as_array().unwrap().len(), 5);
+    let rules = &out["rules"];
+    let all = [&rules["request"], &rules["response"]].map(|rules| rules.as_array().unwrap());
+    assert!(all.iter().all(|rules| rules.iter().all(|rule| rule["ok"] == true)), "{rules:#}");
+}
