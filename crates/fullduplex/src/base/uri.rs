@@ -20,7 +20,7 @@ pub(crate) struct WsUri {
     pub(crate) resource: String,
     /// The user and password.
     pub(crate) user: Option<(String, String)>,
-    /// The Unix socket of a `ws+unix:` URI.
+    /// The Unix socket of a `ws+unix:` or `wss+unix:` URI.
     pub(crate) socket: Option<String>,
     /// Whether a redirection from another origin leads here, or did on the way.
     pub(crate) redirected: bool,
@@ -28,8 +28,10 @@ pub(crate) struct WsUri {
 
 impl WsUri {
     pub(crate) fn parse(uri: &str) -> Result<Self, Error> {
-        if let Some(rest) = uri.strip_prefix("ws+unix:") {
-            return Self::of_socket(uri, rest);
+        for (scheme, plain) in [("ws+unix:", "ws"), ("wss+unix:", "wss")] {
+            if let Some(rest) = uri.strip_prefix(scheme) {
+                return Self::of_socket(uri, plain, rest);
+            }
         }
         let bad = |what: &str| misuse(uri, what);
         let (plain, zone) = split_zone(uri);
@@ -86,8 +88,9 @@ impl WsUri {
         Ok(Self { secure, host, port, authority, resource, user, socket: None, redirected: false })
     }
 
-    /// Parses `ws+unix:/path/of/the/socket:/resource`, with or without `//` in front.
-    fn of_socket(uri: &str, rest: &str) -> Result<Self, Error> {
+    /// Parses `ws+unix:/path/of/the/socket:/resource` or `wss+unix:…`, with or without `//` in
+    /// front. `scheme` is that of a URL in its place.
+    fn of_socket(uri: &str, scheme: &str, rest: &str) -> Result<Self, Error> {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         let (socket, resource) = path.split_once(':').unwrap_or((path, "/"));
         if !resource.starts_with(['/', '?']) {
@@ -99,7 +102,7 @@ impl WsUri {
         if socket.is_empty() {
             return Err(misuse(uri, "the path of the socket is empty"));
         }
-        let mut target = Self::parse(&format!("ws://localhost{resource}"))?;
+        let mut target = Self::parse(&format!("{scheme}://localhost{resource}"))?;
         target.socket = Some(socket.to_owned());
         Ok(target)
     }
@@ -141,6 +144,7 @@ impl WsUri {
     /// Returns the URL for a cookie store.
     pub(crate) fn cookie_url(&self) -> String {
         match &self.socket {
+            Some(socket) if self.secure => format!("wss+unix:{socket}:{}", self.resource),
             Some(socket) => format!("ws+unix:{socket}:{}", self.resource),
             None => self.url(),
         }
@@ -290,6 +294,10 @@ mod tests {
             assert_eq!(target.authority, "localhost");
         }
         assert_eq!(WsUri::parse("ws+unix:./a").unwrap().resource, "/");
+        let secure = WsUri::parse("wss+unix:/run/a.sock:/chat").unwrap();
+        assert!(secure.secure && secure.socket.as_deref() == Some("/run/a.sock"));
+        assert_eq!(secure.url(), "wss://localhost/chat");
+        assert_eq!(secure.cookie_url(), "wss+unix:/run/a.sock:/chat");
         assert!(WsUri::parse("ws+unix:").is_err());
     }
 

@@ -128,9 +128,10 @@ impl fmt::Debug for Client {
 impl Client {
     /// Opens a WebSocket to a URL (RFC 6455 §3, §4.1).
     ///
-    /// Supported schemes are `ws:`, `wss:` and `ws+unix:/path/of/the/socket:/resource` for a Unix
-    /// socket. As in the WHATWG's WebSocket, `http:` is read as `ws:` and `https:` as `wss:`. An
-    /// IPv6 address may have a zone, as in `ws://[fe80::1%25eth0]/`.
+    /// Supported schemes are `ws:`, `wss:`, `ws+unix:/path/of/the/socket:/resource` for a Unix
+    /// socket, and `wss+unix:` for one with TLS and a certificate for localhost. As in the WHATWG's
+    /// WebSocket, `http:` is read as `ws:` and `https:` as `wss:`. An IPv6 address may have a zone,
+    /// as in `ws://[fe80::1%25eth0]/`.
     ///
     /// # Errors
     /// [`Error::kind`] says what failed. If the server rejects the handshake, the error has its

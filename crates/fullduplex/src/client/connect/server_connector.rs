@@ -53,7 +53,7 @@ impl ServerConnector {
             #[cfg(unix)]
             Some(path) => {
                 let dialer = Dialer { unix_socket: Some(path.into()), ..self.dialer.clone() };
-                return Ok(dialer.dial(&target.host, target.port).await?.into());
+                dialer.dial(&target.host, target.port).await?
             }
             #[cfg(not(unix))]
             Some(_) => {
