@@ -49,6 +49,14 @@ impl PemSource {
         Self(PemOrigin::File(path.into()))
     }
 
+    /// Returns the name of the file, for errors.
+    fn name(&self) -> String {
+        match &self.0 {
+            PemOrigin::Text(text) => format!("PEM text of {} bytes", text.len()),
+            PemOrigin::File(path) => path.display().to_string(),
+        }
+    }
+
     /// Reads and parses the text. An error names the file.
     pub(super) fn parse<T>(
         &self,
@@ -60,7 +68,7 @@ impl PemSource {
         };
         parse(&text).map_err(|error| match &self.0 {
             PemOrigin::Text(_) => error,
-            PemOrigin::File(path) => error.with_context(&path.display().to_string()),
+            PemOrigin::File(_) => error.with_context(&self.name()),
         })
     }
 }
@@ -119,17 +127,17 @@ impl Certificate {
         let key = self.key.parse(private_key)?;
         let names = self.names.iter().map(|name| normal_name(name)).collect::<Result<_, _>>()?;
         let info = CertificateInfo::read(&chain[0], names)
-            .map_err(|error| error.with_context(&format!("{:?}", self.chain)))?;
+            .map_err(|error| error.with_context(&self.chain.name()))?;
         let key = CertifiedKey::from_der(chain, key, &crypto::default_provider());
         let key = key.map_err(|error| {
-            let between = format!("{:?} and {:?}", self.chain, self.key);
+            let between = format!("{} and {}", self.chain.name(), self.key.name());
             match error {
                 RustlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                     bad("the private key does not match the certificate").with_context(&between)
                 }
                 error => bad("the private key can't be used")
                     .with_source(error)
-                    .with_context(&format!("{:?}", self.key)),
+                    .with_context(&self.key.name()),
             }
         })?;
         Ok(LoadedCertificate { key: Arc::new(key), info })

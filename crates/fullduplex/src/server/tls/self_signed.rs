@@ -1,10 +1,23 @@
 //! Self-signed certificates for development and tests.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair};
+
 use crate::base::error::{Error, ErrorKind};
 use crate::server::tls::certificate::{Certificate, PemSource};
 
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The days before now from which a certificate is valid, as clocks differ.
+const DAYS_BEFORE: u32 = 1;
+
+/// The days from now until which a certificate is valid. Some clients refuse those that are valid
+/// for longer than 398 days.
+const DAYS_AFTER: u32 = 396;
+
 /// A new key with a self-signed certificate (ECDSA P-256), for development and tests. Clients trust
-/// it only if [`pem`](Self::pem) is added to their authorities.
+/// it only if [`pem`](Self::pem) is added to their authorities. It is valid for 396 days.
 ///
 /// ```
 /// use fullduplex::server::tls::{SelfSigned, ServerTls};
@@ -37,10 +50,21 @@ impl SelfSigned {
     /// Fails with [`ErrorKind::Tls`] if a name is not valid.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, Error> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let made = rcgen::generate_simple_self_signed(names).map_err(|error| {
+        let make = || {
+            let mut params = CertificateParams::new(names)?;
+            let epoch = rcgen::date_time_ymd(1970, 1, 1);
+            // A clock before 1970 is not set at all.
+            let now = epoch + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            params.not_before = now - DAYS_BEFORE * DAY;
+            params.not_after = now + DAYS_AFTER * DAY;
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            let key = KeyPair::generate()?;
+            let certificate = params.self_signed(&key)?;
+            Ok(Self { certificate: certificate.pem(), key: key.serialize_pem() })
+        };
+        make().map_err(|error: rcgen::Error| {
             Error::new(ErrorKind::Tls, "creating a self-signed certificate").with_source(error)
-        })?;
-        Ok(Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
+        })
     }
 
     /// Returns the certificate and key, for
@@ -55,5 +79,10 @@ impl SelfSigned {
     /// Returns the certificate as PEM, for clients to trust.
     pub fn pem(&self) -> &str {
         &self.certificate
+    }
+
+    /// Returns the private key as PEM (PKCS #8), to use the certificate again later.
+    pub fn key_pem(&self) -> &str {
+        &self.key
     }
 }
