@@ -1,6 +1,6 @@
 //! The options of every command that connects to a server, and the client that they describe.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{HttpVersion, Proxies, Proxy};
@@ -14,7 +14,6 @@ use crate::base::{deflate, values};
 
 /// Where to connect, and how.
 #[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Connection")]
 pub(crate) struct ClientArgs {
     /// Where to connect, such as wss://example.com/chat, localhost:9001/echo or :9001
     ///
@@ -22,33 +21,36 @@ pub(crate) struct ClientArgs {
     /// localhost, IP addresses and names without a dot are asked without TLS, others with it.
     /// :9001 is a port of this machine. ws+unix:/path/of/the/socket:/echo is a Unix socket,
     /// wss+unix: one with TLS.
-    #[arg(value_name = "URL", value_parser = url::parse, help_heading = None)]
+    #[arg(value_name = "URL", value_parser = url::parse)]
     pub(crate) url: String,
     /// Print on standard error how the server was reached, and what was negotiated
     ///
-    /// Addresses, the proxy, TLS and the certificate, the HTTP version, subprotocol, extensions.
-    #[arg(long, short, help_heading = None)]
+    /// Names and addresses, the proxy, TLS and the certificate, each with the time since the start;
+    /// the heads of the request and the response, without secrets; what was agreed on.
+    #[arg(long, short)]
     pub(crate) verbose: bool,
     #[command(flatten)]
     request: RequestArgs,
     /// Use this proxy: http://, https://, socks5:// or socks5h://, or none
     ///
     /// socks:// is socks5://. By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
-    #[arg(long, value_name = "URL", value_parser = proxy)]
+    #[arg(long, value_name = "URL", value_parser = proxy, help_heading = "Connection")]
     pub(crate) proxy: Option<Proxies>,
     #[command(flatten)]
     resolve: ResolveArgs,
     /// HTTP version: 1 for HTTP/1.1, 2, 3, or auto for the best that the server supports
-    #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
+    #[arg(long, default_value = "1", value_name = "VERSION",
+          value_parser = version, help_heading = "Connection")]
     pub(crate) http: HttpVersion,
     /// Follow up to N redirections
     ///
     /// To another host or port, the fields of --header, cookies, credentials, the subprotocols and
     /// the certificate of --cert are not sent.
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Connection")]
     pub(crate) max_redirects: u32,
     /// Give up connecting after this time, 30 by default
-    #[arg(long, value_name = "SECONDS", value_parser = values::timeout)]
+    #[arg(long, value_name = "SECONDS",
+          value_parser = values::timeout, help_heading = "Connection")]
     pub(crate) connect_timeout: Option<Duration>,
     #[command(flatten)]
     tls: TlsArgs,
@@ -71,7 +73,9 @@ impl ClientArgs {
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
         builder = builder.tls(self.tls.settings(&self.url));
         if self.verbose {
-            builder = builder.on_connect_event(verbose::connect_event);
+            let start = Instant::now();
+            builder = builder
+                .on_connect_event(move |event| verbose::connect_event(event, start.elapsed()));
         }
         if let Some(timeout) = self.connect_timeout {
             builder = builder.connect_timeout(timeout);

@@ -17,31 +17,32 @@ const BEARER: &str = "FDX_BEARER";
 
 /// The options of the request.
 #[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Request")]
 pub(super) struct RequestArgs {
     /// Add a header field to the request, or those of a file (repeatable)
     ///
     /// A file has one field a line; lines that begin with # are skipped. Other users of the
     /// machine can see the command line, but not the file. User-Agent defaults to fdx/VERSION.
-    #[arg(long, short = 'H', value_name = "NAME: VALUE|@FILE", value_parser = OsStringValueParser::new().try_map(header))]
+    #[arg(long, short = 'H', value_name = "NAME: VALUE|@FILE",
+          value_parser = OsStringValueParser::new().try_map(header), help_heading = "Request")]
     header: Vec<ValueSource<(HeaderName, HeaderValue)>>,
     /// Authenticate with the bearer token in this file, or in the variable FDX_BEARER
-    #[arg(long, value_name = "FILE", conflicts_with = "user")]
+    #[arg(long, value_name = "FILE", conflicts_with = "user", help_heading = "Request")]
     bearer_file: Option<PathBuf>,
     /// Authenticate with a name and password (Basic), or with those in a file
     ///
     /// The password may have colons, the name may not. Other users of the machine can see the
     /// command line, but not the file.
-    #[arg(long, value_name = "NAME:PASSWORD|@FILE", value_parser = user)]
+    #[arg(long, value_name = "NAME:PASSWORD|@FILE", value_parser = user, help_heading = "Request")]
     user: Option<ValueSource<(String, String)>>,
     /// Send cookies: 'a=b; c=d', or those of a file (repeatable)
-    #[arg(long, value_name = "NAME=VALUE|@FILE", value_parser = cookie)]
+    #[arg(long, value_name = "NAME=VALUE|@FILE", value_parser = cookie, help_heading = "Request")]
     cookie: Vec<ValueSource<String>>,
     /// Send this Origin, as a web page from there does, or null
-    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    #[arg(long, value_name = "ORIGIN", value_parser = origin, help_heading = "Request")]
     origin: Option<String>,
     /// Offer a subprotocol (repeatable, the preferred one first)
-    #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol)]
+    #[arg(long, short, value_name = "NAME",
+          value_parser = values::subprotocol, help_heading = "Request")]
     subprotocol: Vec<String>,
 }
 

@@ -8,16 +8,17 @@ use fullduplex::client::{BoxFuture, Resolve};
 
 /// The options about addresses.
 #[derive(Clone, Debug, ClapArgs)]
-#[command(next_help_heading = "Connection")]
 pub(super) struct ResolveArgs {
     /// Use these addresses for a name and port (repeatable); * is any name
-    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR…]", value_parser = resolve_rule)]
+    #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR…]",
+          value_parser = resolve_rule, help_heading = "Connection")]
     resolve: Vec<ResolveRule>,
     /// Connect to another host and port for a name and port (repeatable)
     ///
     /// Host and TLS keep the first name. An empty HOST1 or PORT1 is any, an empty HOST2 or PORT2
     /// the same. With a proxy that looks names up itself, it has no effect.
-    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2", value_parser = connect_to_rule)]
+    #[arg(long, value_name = "HOST1:PORT1:HOST2:PORT2",
+          value_parser = connect_to_rule, help_heading = "Connection")]
     connect_to: Vec<ConnectToRule>,
 }
 

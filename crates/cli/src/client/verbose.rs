@@ -1,21 +1,64 @@
 //! The lines of `fdx connect --verbose`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fullduplex::WebSocket;
-use fullduplex::client::ConnectEvent;
+use fullduplex::client::{ConnectEvent, HeadField};
 use fullduplex::server::tls::CertificateInfo;
 use http::Response;
 use ring::digest;
 
 use crate::base::escape::printable;
 
-/// Prints a step on the way to the server, and the certificate if it is the TLS handshake.
-pub(crate) fn connect_event(event: &ConnectEvent<'_>) {
-    report!("* {}", printable(&event.to_string()));
-    if let ConnectEvent::Tls { certificates: [der, ..], .. } = event {
+/// Fields of a request whose values are shown, although the command line may have given them.
+const SHOWN: [&str; 9] = [
+    "accept",
+    "accept-language",
+    "cache-control",
+    "origin",
+    "pragma",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "user-agent",
+];
+
+/// Prints a step on the way to the server with the time since the start, a head as curl does, or a
+/// certificate.
+pub(crate) fn connect_event(event: &ConnectEvent<'_>, after: Duration) {
+    let milliseconds = after.as_secs_f64() * 1000.0;
+    match event {
+        ConnectEvent::Request(head) | ConnectEvent::ProxyRequest(head) => {
+            print_head('>', &head.to_string(), head.fields);
+        }
+        ConnectEvent::Response(head) | ConnectEvent::ProxyResponse(head) => {
+            report!("* answered ({milliseconds:.1} ms)");
+            print_head('<', &head.to_string(), head.fields);
+        }
+        event => report!("* {} ({milliseconds:.1} ms)", printable(&event.to_string())),
+    }
+    if let ConnectEvent::Tls { certificates: [der, ..], .. }
+    | ConnectEvent::CertificateRejected { certificates: [der, ..], .. } = event
+    {
         report!("* {}", printable(&describe_certificate(der, SystemTime::now())));
     }
+}
+
+/// Prints the lines of a head, without the values of secrets.
+fn print_head(mark: char, first: &str, fields: &[HeadField<'_>]) {
+    report!("{mark} {}", printable(first));
+    for field in fields {
+        report!("{mark} {}: {}", printable(field.name), shown_value(field));
+    }
+    report!("{mark}");
+}
+
+fn shown_value(field: &HeadField<'_>) -> String {
+    let is_shown = SHOWN.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+    if field.is_sensitive && !is_shown {
+        return "***".into();
+    }
+    printable(&String::from_utf8_lossy(field.value))
 }
 
 /// Prints what was negotiated.
@@ -35,7 +78,7 @@ fn describe_certificate(der: &[u8], now: SystemTime) -> String {
         [] => "no DNS name".into(),
         names => names.join(", "),
     };
-    let days = |time: std::time::Duration| time.as_secs() / 86_400;
+    let days = |time: Duration| time.as_secs() / 86_400;
     let validity = match (info.not_after.duration_since(now), now.duration_since(info.not_after)) {
         (Ok(left), _) => format!("valid for {} days more", days(left)),
         (_, Ok(ago)) => format!("expired {} days ago", days(ago)),

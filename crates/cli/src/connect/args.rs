@@ -15,7 +15,7 @@ use crate::session::{AtEndOfInput, SessionSettings};
 
 /// The options of `fdx connect`.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Each line of standard input is sent as a text message, each message received is printed as a
 line. At the end of the input the server's answers are awaited (see --linger), and the
 connection is closed with 1000. Without input, as when it is /dev/null, messages are

@@ -61,7 +61,7 @@ fn verbose_shows_tls_on_every_version() {
         for words in [
             &format!("* connected to 127.0.0.1:{port}"),
             "* TLSv1.3 with localhost",
-            &format!(", ALPN {alpn}\n"),
+            &format!(", ALPN {alpn} ("),
             "* certificate for localhost, valid for ",
             " days more, SHA-256 ",
             &format!("* {agreed}, subprotocol none, compression none"),
@@ -112,4 +112,32 @@ fn binary_on_a_terminal_is_hexadecimal() {
     assert!(shown.contains("1b 5d 30 3b 74 69 74 6c  65 07 ff "), "{shown:?}");
     assert!(shown.contains("|.]0;title..|"), "{shown:?}");
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn verbose_shows_heads_without_secrets() {
+    let server = serve(&["--any-origin"]);
+    let url = format!("ws://{}/echo?a=b", server.address);
+    let options = ["-v", "--origin", "https://a.example", "--user", "me:SECRET"];
+    let more = ["-H", "X-Key: SECRET", "--cookie", "a=SECRET", "-H", "Accept: text/\u{202e}", &url];
+    let (code, _, said) = connect(&[&options[..], &more].concat(), "");
+    assert_eq!(code, Some(0), "{said}");
+    let said = said.to_lowercase();
+    for line in [
+        "> get /echo?a=b http/1.1",
+        "> origin: https://a.example",
+        "> authorization: ***",
+        "> x-key: ***",
+        "> cookie: ***",
+        "> accept: text/\\u{202e}",
+        "< http/1.1 101 switching protocols",
+        "< upgrade: websocket",
+    ] {
+        assert_eq!(said.lines().filter(|other| *other == line).count(), 1, "{line}: {said}");
+    }
+    assert!(said.contains(" ms)\n") && !said.contains("secret"), "{said}");
+    // Of a rejection too.
+    let url = format!("ws://{}/nothing", server.address);
+    let (code, _, said) = connect(&["-v", &url], "");
+    assert!(code == Some(4) && said.contains("< HTTP/1.1 404 Not Found"), "{code:?} {said}");
 }
