@@ -65,8 +65,11 @@ async def it_says_who_you_are():
         async with connect(server, "/whoami", context, subprotocols=["other", "chat"]) as ws:
             who = json.loads(await ws.recv())
             assert who.pop("compression").startswith("permessage-deflate"), who
+            headers = who.pop("headers")
+            assert headers["sec-websocket-protocol"] == "other, chat", headers
             assert who == {
                 "address": "127.0.0.1", "port": ws.local_address[1], "known_by": "the peer",
+                "path": "/whoami", "query": None, "origin": None,
                 "http": "HTTP/1.1", "tls": "TLSv1.3", "subprotocol": "chat",
             }, who
         await server.said("127.0.0.1", "/whoami HTTP/1.1 TLSv1.3, subprotocol chat, permessage-deflate", "closed by the peer with 1000")

@@ -7,13 +7,14 @@ use std::time::Duration;
 use clap::{ArgGroup, Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::server::policy::{HostRule, TrustedProxies};
 
+use super::connection_log::LogFormat;
 use super::listen::{self, Address};
 use crate::base::{deflate, values};
 
 /// The options of `fdx serve`. Each has a long name, by which the file of `--config` sets it.
 #[derive(Clone, Debug, ClapArgs)]
 #[command(group = ArgGroup::new("tls").args(["tls_cert", "tls_self_signed"]).multiple(true))]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Paths:
   /            a web page for a browser, or the file of --root; echo for a WebSocket
   /fdx         the web page too, unless --root has a file there
@@ -32,10 +33,11 @@ Exit codes:
   3  shut down at once, by a second signal")]
 #[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Args {
-    /// TOML file with any of these options, by their long names: root = 'pages',
-    /// h2 = true. Paths in it are relative to the folder where fdx was started, as on the command
-    /// line, not to the file's. Options of the command line override the file's, and conflicting
-    /// ones there: --origin also overrides any-origin
+    /// TOML file with any of these options, by their long names: root = 'pages', h2 = true
+    ///
+    /// Paths in it are relative to the folder where fdx was started, as on the command line, not to
+    /// the file's. Options of the command line override the file's, and conflicting ones there:
+    /// --origin also overrides any-origin.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -56,56 +58,72 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0, value_name = "N",
           value_parser = value_parser!(u32).range(..=1024), help_heading = "Listening")]
     pub(super) workers: u32,
-    /// Seconds that open WebSockets have to close when the server shuts down; with 0 they get a
-    /// Close (1001) and are not waited for
+    /// Seconds that open WebSockets have to close when the server shuts down
+    ///
+    /// With 0 they get a Close (1001) and are not waited for.
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds,
           help_heading = "Listening")]
     pub(super) drain: Duration,
 
-    /// Speak HTTP/2 too: negotiated by TLS, and without TLS with clients that start with it
+    /// Speak HTTP/2 too
+    ///
+    /// It is negotiated by TLS, and without TLS spoken with clients that start with it.
     #[arg(long, help_heading = "HTTP")]
     pub(super) h2: bool,
-    /// Speak HTTP/3 too, on the UDP ports of the same numbers, announced by Alt-Svc; needs TLS
+    /// Speak HTTP/3 too; needs TLS
+    ///
+    /// On the UDP ports of the same numbers, announced by Alt-Svc.
     #[arg(long, requires = "tls", help_heading = "HTTP")]
     pub(super) h3: bool,
-    /// Serve the files in this folder in place of the page, which is then at /fdx: index.html
-    /// for folders, no directory listings, no names that begin with a dot, and no links out of
-    /// the folder. Text files are sent as UTF-8
+    /// Serve the files in this folder in place of the page, which is then at /fdx
+    ///
+    /// A folder's page is its index.html. There are no directory listings, no names that begin with
+    /// a dot, and no links out of the folder. Text files are sent as UTF-8.
     #[arg(long, value_name = "DIR", help_heading = "HTTP")]
     pub(super) root: Option<PathBuf>,
 
-    /// Encrypt with this certificate and its chain, in PEM (may be repeated, each with its key;
-    /// chosen by the name that the client asks for, else the first)
+    /// Encrypt with this certificate and its chain, in PEM (repeatable, each with its key)
+    ///
+    /// Of several that is used which has the name that the client asks for, else the first.
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     pub(super) tls_cert: Vec<PathBuf>,
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
     pub(super) tls_key: Vec<PathBuf>,
-    /// Encrypt with a new self-signed certificate, for tests; prints its file, for a client's
-    /// --ca, and its fingerprint
-    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"], help_heading = "TLS")]
-    pub(super) tls_self_signed: bool,
+    /// Encrypt with a self-signed certificate, for tests, kept in FILE for the next start
+    ///
+    /// It is for localhost, the names of --host and, unless only this machine can connect, for its
+    /// addresses and its name. Its file, for a client's --ca, and its fingerprint are printed.
+    /// Without a file it is new at each start; in a file it is renewed after a year, and its key is
+    /// beside it with the ending .key.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
+          conflicts_with_all = ["tls_cert", "tls_key"], help_heading = "TLS")]
+    #[allow(clippy::option_option, reason = "the option may be there without a value")]
+    pub(super) tls_self_signed: Option<Option<PathBuf>>,
     /// Require a client certificate of one of these authorities, in PEM
     #[arg(long, value_name = "FILE", requires = "tls", help_heading = "TLS")]
     pub(super) tls_client_ca: Option<PathBuf>,
 
-    /// Let web pages of this origin connect too, such as `https://example.com` (may be
-    /// repeated); pages of the host and port that they connect to always may
+    /// Let web pages of this origin connect too, such as https://example.com (repeatable)
+    ///
+    /// Pages of the host and port that they connect to always may.
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin,
           help_heading = "Who may connect")]
     pub(super) origin: Vec<String>,
     /// Let any web page connect
     #[arg(long, conflicts_with = "origin", help_heading = "Who may connect")]
     pub(super) any_origin: bool,
-    /// Answer requests for this host, IP addresses and localhost only (may be repeated).
+    /// Answer requests for this host, IP addresses and localhost only (repeatable)
+    ///
     /// Without it, a server on loopback addresses only answers for IP addresses and localhost,
     /// unless --trusted-proxies or --any-origin is set. Any other server answers for any name,
     /// also for an attacker's that resolves to it, whose pages then have its origin (DNS
-    /// rebinding)
+    /// rebinding).
     #[arg(long, value_name = "NAME[:PORT]", value_parser = host, help_heading = "Who may connect")]
     pub(super) host: Vec<String>,
-    /// Take the client's address from these proxies: addresses, networks such as 10.0.0.0/8,
-    /// and unix, separated by commas
+    /// Take the client's address from these proxies
+    ///
+    /// Addresses, networks such as 10.0.0.0/8, and unix, separated by commas.
     #[arg(long, value_name = "LIST", requires = "forwarded", value_parser = proxies,
           help_heading = "Who may connect")]
     pub(super) trusted_proxies: Option<TrustedProxies>,
@@ -119,14 +137,16 @@ pub(crate) struct Args {
     )]
     pub(super) forwarded: Option<Forwarded>,
 
-    /// Connections in total, 65536 by default; 0 for no limit. Each takes an open file: the
-    /// limit on open files (ulimit -n) is raised as far as possible; if it stays too low, it
-    /// bounds the connections, with a warning if this option is set
+    /// Connections in total, 65536 by default; 0 for no limit
+    ///
+    /// Each takes an open file: the limit on open files (ulimit -n) is raised as far as possible;
+    /// if it stays too low, it bounds the connections, with a warning if this option is set.
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(super) max_connections: Option<u32>,
-    /// Connections from one address, or from one /64 of IPv6; by default a quarter of
-    /// --max-connections, 256 at most; 0 for no limit. Connections from loopback, on Unix sockets
-    /// and from trusted proxies count only in total
+    /// Connections from one address, or from one /64 of IPv6; 0 for no limit
+    ///
+    /// By default a quarter of --max-connections, 256 at most. Connections from loopback, on Unix
+    /// sockets and from trusted proxies count only in total.
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(super) max_per_address: Option<u32>,
     /// Largest message to accept, in bytes
@@ -138,7 +158,7 @@ pub(crate) struct Args {
           help_heading = "Limits")]
     pub(super) handshake_timeout: Duration,
 
-    /// Support this subprotocol (may be repeated); the one that the client prefers is used
+    /// Support this subprotocol (repeatable); the one that the client prefers is used
     #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol,
           help_heading = "WebSocket")]
     pub(super) subprotocol: Vec<String>,
@@ -147,11 +167,16 @@ pub(crate) struct Args {
           value_parser = deflate::parse, help_heading = "WebSocket")]
     pub(super) deflate: Option<deflate::DeflateSetting>,
 
-    /// Print a line on standard error for each WebSocket when it has ended, and for each
-    /// request or connection that is rejected: client, path and reason, no message content.
-    /// Lines that are not read in time are dropped, and their number is printed
-    #[arg(long, help_heading = "Log and metrics")]
-    pub(super) log: bool,
+    /// Print lines on standard error about connections: opened, ended, rejected
+    ///
+    /// Each has the time in UTC, the client and the path; that of an end has its reason, and the
+    /// messages and bytes of each direction. With =json each line is a JSON object; with =messages,
+    /// or =json,messages, received messages have lines too, escaped and cut off after 200
+    /// characters. Lines that are not read in time are dropped, and their number is printed.
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "text", value_parser = LogFormat::parse,
+          help_heading = "Log and metrics")]
+    pub(super) log: Option<LogFormat>,
     /// Serve metrics for Prometheus at /metrics, or on a separate address and port
     #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, require_equals = true,
           default_missing_value = "here", value_parser = metrics, help_heading = "Log and metrics")]

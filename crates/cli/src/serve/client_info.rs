@@ -4,8 +4,11 @@ use std::fmt::{self, Write as _};
 
 use fullduplex::WebSocket;
 use fullduplex::server::{ConnectInfo, Handshake, RejectedClient, RejectionReason};
-use http::Version;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderName, HeaderValue, Version};
+use serde_json::{Map, Value, json};
 
+use super::connection_log::LogFormat;
 use crate::base::escape::printable;
 
 /// The most characters of a path in the log.
@@ -42,23 +45,19 @@ impl ClientInfo {
         ip.or_else(|| client.hidden.clone())
     }
 
-    /// Returns the description with what was negotiated, as JSON.
-    pub(super) fn to_json(&self, websocket: &WebSocket) -> String {
+    /// Returns the description with what was negotiated, as fields of JSON.
+    pub(super) fn json_fields(&self, websocket: &WebSocket) -> Vec<(&'static str, Value)> {
         let client = self.remote.as_ref().map(|remote| &remote.client);
-        let known = client.map(|client| client.source.to_string());
-        let port = client.and_then(|client| client.port);
-        let deflate = websocket.deflate().map(|deflate| deflate.to_string());
-        let fields = [
-            ("address", json_string(self.address().as_deref())),
-            ("port", port.map_or_else(|| "null".into(), |port| port.to_string())),
-            ("known_by", json_string(known.as_deref())),
-            ("http", json_string(Some(&format!("{:?}", self.version)))),
-            ("tls", json_string(self.tls())),
-            ("subprotocol", json_string(websocket.subprotocol())),
-            ("compression", json_string(deflate.as_deref())),
-        ];
-        let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
-        format!("{{{}}}", fields.join(", "))
+        vec![
+            ("address", json!(self.address())),
+            ("port", json!(client.and_then(|client| client.port))),
+            ("known_by", json!(client.map(|client| client.source.to_string()))),
+            ("path", json!(self.path)),
+            ("http", json!(format!("{:?}", self.version))),
+            ("tls", json!(self.tls())),
+            ("subprotocol", json!(websocket.subprotocol())),
+            ("compression", json!(websocket.deflate().map(|deflate| deflate.to_string()))),
+        ]
     }
 
     /// Returns the description with what was negotiated, for a log line.
@@ -74,11 +73,65 @@ impl ClientInfo {
     }
 }
 
-/// Returns the log line about a client that was rejected; `None` if another line reports it.
-pub(super) fn rejection_line(rejected: &RejectedClient<'_>) -> Option<String> {
+/// The request of a client, for `/whoami`.
+pub(super) struct RequestInfo {
+    query: Option<String>,
+    headers: Map<String, Value>,
+}
+
+impl RequestInfo {
+    /// Describes the request of a handshake. Credentials and the values of cookies are left out, as
+    /// a script of a page may read the answer, but not the cookies.
+    pub(super) fn new(handshake: &Handshake) -> Self {
+        let request = handshake.request();
+        let mut headers = Map::new();
+        for name in request.headers().keys() {
+            let values: Vec<_> =
+                request.headers().get_all(name).iter().map(|value| shown(name, value)).collect();
+            headers.insert(name.as_str().to_owned(), json!(values.join(", ")));
+        }
+        Self { query: request.uri().query().map(str::to_owned), headers }
+    }
+
+    /// Returns what is known about the client, as JSON.
+    pub(super) fn to_json(&self, client: &ClientInfo, websocket: &WebSocket) -> String {
+        let mut fields = client.json_fields(websocket);
+        fields.extend([
+            ("query", json!(self.query)),
+            ("origin", self.headers.get("origin").cloned().unwrap_or_default()),
+            ("headers", Value::Object(self.headers.clone())),
+        ]);
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        format!("{{{}}}", fields.join(", "))
+    }
+}
+
+/// Returns the value of a field, without what may be a secret.
+fn shown(name: &HeaderName, value: &HeaderValue) -> String {
+    let value = String::from_utf8_lossy(value.as_bytes());
+    match *name {
+        AUTHORIZATION | PROXY_AUTHORIZATION => {
+            let scheme = value.split_once(' ').map(|(scheme, _)| format!("{scheme} "));
+            scheme.unwrap_or_default() + "***"
+        }
+        COOKIE => {
+            let pairs = value.split(';').map(str::trim);
+            let names = pairs.map(|pair| match pair.split_once('=') {
+                Some((name, _)) => format!("{name}=***"),
+                None => "***".into(),
+            });
+            names.collect::<Vec<_>>().join("; ")
+        }
+        _ => value.into_owned(),
+    }
+}
+
+/// Logs a client that was rejected, unless another line reports it.
+pub(super) fn log_rejection(format: LogFormat, rejected: &RejectedClient<'_>) {
     // The handler of this program has logged it with more details.
     if matches!(rejected.reason(), RejectionReason::Application) {
-        return None;
+        return;
     }
     let client = match (rejected.path(), rejected.version()) {
         (Some(path), Some(version)) => {
@@ -86,9 +139,8 @@ pub(super) fn rejection_line(rejected: &RejectedClient<'_>) -> Option<String> {
         }
         _ => printable(&rejected.client().to_string()),
     };
-    let status = rejected.status().map(|status| format!("{}: ", status.as_u16()));
-    let why = printable(&rejected.reason().to_string());
-    Some(format!("{client}: rejected: {}{why}", status.unwrap_or_default()))
+    let status = rejected.status().map(|status| status.as_u16());
+    format.rejected(&client, status, &rejected.reason().to_string());
 }
 
 /// Formats the client, such as
@@ -103,28 +155,19 @@ impl fmt::Display for ClientInfo {
     }
 }
 
-/// Returns a JSON string, or `null` (RFC 8259 §7).
-fn json_string(text: Option<&str>) -> String {
-    let Some(text) = text else { return "null".into() };
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c < ' ' => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn json_is_escaped() {
-        assert_eq!(json_string(None), "null");
-        assert_eq!(json_string(Some("a\"b\\c\n\u{1}ü")), r#""a\"b\\c\u000a\u0001ü""#);
+    fn request_info_has_no_secrets() {
+        for (name, value, expected) in [
+            (AUTHORIZATION, "Bearer SECRET", "Bearer ***"),
+            (AUTHORIZATION, "SECRET", "***"),
+            (COOKIE, "a=SECRET; b=SECRET=;SECRET", "a=***; b=***; ***"),
+            (http::header::USER_AGENT, "me", "me"),
+        ] {
+            assert_eq!(shown(&name, &HeaderValue::from_static(value)), expected);
+        }
     }
 }

@@ -1,21 +1,26 @@
 //! The log of `fdx serve` on standard error.
 //!
 //! A separate thread writes it, so that a terminal or a pipe that is not read blocks no connection.
-//! The queue is bounded: lines that do not fit are dropped, and a line reports their number.
+//! The queue is bounded: lines that do not fit are dropped, and a line reports their number. With
+//! `--log` each line begins with the time of day, or is a JSON object.
 
 use std::collections::VecDeque;
 use std::fmt::{Arguments, Write as _};
 use std::io::{self, Write};
 use std::mem;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::utc_time::utc_now;
 
 /// The most lines in the queue.
 const MAX_LINES: usize = 1024;
 
 /// The longest line, in bytes; longer ones are cut.
-const MAX_LINE_LENGTH: usize = 2048;
+const MAX_LINE_LENGTH: usize = 4096;
 
 /// Writes a line to the log. Never blocks.
 macro_rules! log_line {
@@ -25,9 +30,38 @@ pub(super) use log_line;
 
 static STANDARD_ERROR: LazyLock<Log> = LazyLock::new(|| Log::new(io::stderr()));
 
+/// Whether each line is a JSON object. Not set without `--log`.
+static IS_JSON: OnceLock<bool> = OnceLock::new();
+
+/// Lets all lines from now on have the time of day, or be JSON objects with it.
+pub(super) fn set_format(is_json: bool) {
+    // It is set once.
+    let _ = IS_JSON.set(is_json);
+}
+
 /// Queues a line for standard error.
 pub(super) fn line(message: Arguments<'_>) {
-    STANDARD_ERROR.push(message);
+    match IS_JSON.get() {
+        None => STANDARD_ERROR.push(message),
+        Some(false) => STANDARD_ERROR.push(format_args!("{} {message}", utc_now())),
+        Some(true) => json("note", &[("text", json!(message.to_string()))]),
+    }
+}
+
+/// Queues a line that is a JSON object, with the time, the event, and those fields that are not
+/// null.
+pub(super) fn json(event: &str, fields: &[(&str, Value)]) {
+    STANDARD_ERROR.push(format_args!("{}", json_line(event, fields)));
+}
+
+fn json_line(event: &str, fields: &[(&str, Value)]) -> String {
+    let mut line = format!("{{\"time\":\"{}\",\"event\":\"{event}\"", utc_now());
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+        // Writing to a string does not fail.
+        let _ = write!(line, ",\"{name}\":{value}");
+    }
+    line.push('}');
+    line
 }
 
 /// Waits until all queued lines are written, at most for `timeout`.
@@ -76,8 +110,12 @@ impl LogShared {
                 let _ = to.write_all(line.as_bytes());
             }
             if dropped > 0 {
-                let _ =
-                    writeln!(to, "fdx serve: {dropped} lines dropped: they were not read in time");
+                let line = if IS_JSON.get() == Some(&true) {
+                    json_line("dropped", &[("lines", json!(dropped))])
+                } else {
+                    format!("fdx serve: {dropped} lines dropped: they were not read in time")
+                };
+                let _ = writeln!(to, "{line}");
             }
         }
     }
@@ -122,6 +160,14 @@ impl Log {
 mod tests {
     use super::*;
     use std::io::{BufRead, BufReader, PipeReader};
+
+    #[test]
+    fn log_line_of_json_leaves_out_nulls() {
+        let line = json_line("open", &[("a", json!("\"\n")), ("b", Value::Null)]);
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["a"], "\"\n");
+        assert!(value.get("b").is_none() && line.starts_with("{\"time\":\"20"), "{line}");
+    }
 
     fn read(lines: usize, from: PipeReader) -> Vec<String> {
         BufReader::new(from).lines().take(lines).map(Result::unwrap).collect()

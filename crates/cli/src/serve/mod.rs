@@ -4,6 +4,7 @@ mod args;
 mod assets;
 mod client_info;
 mod config_file;
+mod connection_log;
 mod file_limit;
 mod files;
 mod listen;
@@ -15,9 +16,11 @@ mod prometheus;
 mod range;
 mod responses;
 mod rooms;
+mod self_signed;
 mod settings;
 mod shutdown;
 mod tls;
+mod utc_time;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -47,6 +50,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if args.workers > 0 {
         runtime.worker_threads(args.workers as usize);
+    }
+    if let Some(format) = args.log {
+        log::set_format(format.json);
     }
     let served = SystemdListeners::receive(&args.listen).and_then(|systemd| {
         let runtime = runtime.enable_all().build();
@@ -89,12 +95,8 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     let _files: Vec<_> = bound.iter_mut().map(|bound| bound.file.take()).collect();
     let mut server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
     let handle = server.handle();
-    if args.log {
-        server = server.on_rejected(|rejected| {
-            if let Some(line) = client_info::rejection_line(rejected) {
-                log_line!("{line}");
-            }
-        });
+    if let Some(format) = args.log {
+        server = server.on_rejected(move |rejected| client_info::log_rejection(format, rejected));
     }
     let mut metrics_address = None;
     if let Some(place) = args.metrics {
@@ -162,7 +164,7 @@ fn print_addresses(
             }
         }
         if let Some(signed) = tls.and_then(|tls| tls.self_signed.as_ref()) {
-            let (file, fingerprint) = (signed.file.0.display(), &signed.fingerprint);
+            let (file, fingerprint) = (signed.file.display(), &signed.fingerprint);
             writeln!(out, "certificate for --ca: {file}\nits SHA-256: {fingerprint}")?;
         }
         if let Some(address) = metrics {

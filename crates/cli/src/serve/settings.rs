@@ -53,7 +53,7 @@ impl Args {
 
     /// Whether the server uses TLS.
     pub(super) fn is_secure(&self) -> bool {
-        self.tls_self_signed || !self.tls_cert.is_empty()
+        self.tls_self_signed.is_some() || !self.tls_cert.is_empty()
     }
 
     pub(super) fn scheme(&self) -> &'static str {

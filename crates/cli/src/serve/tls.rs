@@ -1,29 +1,18 @@
-//! TLS of `fdx serve`: certificates from files, or a new self-signed one.
+//! TLS of `fdx serve`: certificates from files, or a self-signed one.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use fullduplex::server::tls::{Certificate, CertificateWarning, PemSource, SelfSigned, ServerTls};
+use fullduplex::server::tls::{Certificate, CertificateWarning, PemSource, ServerTls};
 
 use super::args::Args;
-use super::listen::Address;
+use super::listen::{Address, own_addresses};
 use super::log::log_line;
-use crate::client::verbose;
+use super::self_signed::{KeptFiles, SelfSignedCertificate};
 
 /// The TLS configuration, and what is printed about it.
 pub(super) struct ServeTls {
     pub(super) config: ServerTls,
     pub(super) self_signed: Option<SelfSignedCertificate>,
-}
-
-/// A certificate that was created for this run.
-pub(super) struct SelfSignedCertificate {
-    pub(super) file: TempFile,
-    /// The SHA-256 fingerprint, such as `AB:01:…`.
-    pub(super) fingerprint: String,
 }
 
 impl ServeTls {
@@ -41,13 +30,14 @@ impl ServeTls {
             builder = builder.certificate(Certificate::files(cert, key));
         }
         let mut self_signed = None;
-        if args.tls_self_signed {
-            let signed = SelfSigned::new(names(args, addresses)).map_err(|e| e.to_string())?;
-            builder = builder.certificate(signed.certificate());
-            let file = write_temporary(signed.pem())
-                .map_err(|error| format!("writing the certificate: {error}"))?;
-            self_signed =
-                Some(SelfSignedCertificate { file, fingerprint: fingerprint(signed.pem()) });
+        if let Some(file) = &args.tls_self_signed {
+            let names = names(args, addresses);
+            let (certificate, made) = match file {
+                None => SelfSignedCertificate::temporary(names)?,
+                Some(file) => KeptFiles::new(Path::new(file)).certificate(names)?,
+            };
+            builder = builder.certificate(certificate);
+            self_signed = Some(made);
         }
         if let Some(file) = &args.tls_client_ca {
             builder = builder.require_client_certificates(PemSource::file(file));
@@ -78,12 +68,21 @@ fn log_warnings(warnings: Vec<CertificateWarning>) {
     }
 }
 
-/// Returns the names and addresses for the certificate: local ones, and those of the options.
+/// Returns the names and addresses for the certificate: local ones, those of the options, and for
+/// a server that others can reach those of this machine.
 fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
     for address in addresses {
-        if let Address::Tcp(address) = address {
-            names.push(address.ip().to_string());
+        names.extend(address.reachable().iter().map(|address| address.ip().to_string()));
+    }
+    if !addresses.iter().all(Address::is_local) {
+        names.extend(own_addresses(true).iter().map(ToString::to_string));
+        if let Some(name) = host_name() {
+            if !name.contains('.') {
+                // By multicast DNS.
+                names.push(format!("{name}.local"));
+            }
+            names.push(name);
         }
     }
     // Without the port.
@@ -98,38 +97,13 @@ fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
     names
 }
 
-/// Writes a new temporary file; never into an existing one or through a link.
-fn write_temporary(pem: &str) -> io::Result<TempFile> {
-    let name = |n: u32| -> PathBuf {
-        std::env::temp_dir().join(format!("fdx-{}-{n}.pem", std::process::id()))
-    };
-    for path in (0..100).map(name) {
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(mut file) => {
-                let temporary = TempFile(path);
-                file.write_all(pem.as_bytes())?;
-                return Ok(temporary);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-fn fingerprint(pem: &str) -> String {
-    let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    // The library has just written it, so that it is valid.
-    let der = STANDARD.decode(text).unwrap_or_default();
-    verbose::fingerprint(&der)
-}
-
-/// A temporary file, removed when dropped.
-pub(super) struct TempFile(pub(super) PathBuf);
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        // It may have been removed already.
-        let _ = std::fs::remove_file(&self.0);
-    }
+/// Returns the name of this machine, if it is one that a certificate can have.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| {
+        let output = std::process::Command::new("hostname").output()?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&output.stdout).into_owned())
+    });
+    let name = name.ok()?.trim().to_ascii_lowercase();
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    (!name.is_empty() && name.bytes().all(is_valid)).then_some(name)
 }
