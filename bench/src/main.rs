@@ -11,6 +11,7 @@ mod cases;
 mod client_process;
 mod figures;
 mod loads;
+mod namespace;
 mod options;
 mod peers;
 mod report;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<()> {
-    let mut peers = peers::all(&options.levels, &options.builds);
+    let mut peers = peers::all(&options.levels, &options.builds, &options.client_builds);
     if options.list {
         list(&peers);
         return Ok(());
@@ -68,6 +69,9 @@ fn run(options: Options) -> Result<()> {
     peers.retain(|peer| cases.iter().any(|case| case.suits(peer)));
     let paths = Paths::find()?;
     let peers = peers::install(peers, &paths)?;
+    if options.namespace {
+        namespace::enter()?;
+    }
     server::prepare()?;
     let heading = report::heading(options.rounds, options.times.measured, options.quick);
     let bench = Bench { options, paths, peers };

@@ -16,6 +16,9 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
   --quick            short runs of all cases, to check that they work
   --rounds N         rounds of each case (default 7)
   --seconds S        the measured seconds of a round (default 1)
+  --namespace        run in a network namespace with reno as congestion control, so that
+                     neither the machine's traffic nor its settings of TCP matter
+                     (needs root, `unshare` and `ip`)
   --syscalls         also count system calls, in separate runs (needs perf)
   --rate N           messages a second in case l, rather than 70% of saturation
   --connections N    connections in case s (default 500000, or what memory and the
@@ -24,6 +27,7 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
   --level N          also our server with this level of compression (may be repeated)
   --build FILE       also another build of our server, such as one before a change,
                      or any server with the same options (may be repeated)
+  --client-build FILE  the same of our client
   --json FILE        the figures as JSON
   --markdown FILE    the tables as Markdown";
 
@@ -32,10 +36,12 @@ pub struct Options {
     pub only: Vec<String>,
     pub levels: Vec<String>,
     pub builds: Vec<String>,
+    pub client_builds: Vec<String>,
     pub list: bool,
     pub quick: bool,
     pub rounds: usize,
     pub times: Times,
+    pub namespace: bool,
     pub syscalls: bool,
     pub rate: Option<f64>,
     pub connections: usize,
@@ -59,9 +65,11 @@ impl Options {
             match arg.as_str() {
                 "--quick" => {}
                 "--list" => options.list = true,
+                "--namespace" => options.namespace = true,
                 "--syscalls" => options.syscalls = true,
                 "--only" => options.only.push(value()?),
                 "--level" => options.levels.push(value()?),
+                "--client-build" => options.client_builds.push(value()?),
                 "--build" => options.builds.push(value()?),
                 "--rounds" => options.rounds = positive(&arg, &value()?)?,
                 "--seconds" => {
@@ -90,10 +98,12 @@ impl Options {
             only: Vec::new(),
             levels: Vec::new(),
             builds: Vec::new(),
+            client_builds: Vec::new(),
             list: false,
             quick: false,
             rounds: 7,
             times: Times { warm_up: Duration::from_millis(300), measured: Duration::from_secs(1) },
+            namespace: false,
             syscalls: false,
             rate: None,
             connections: 500_000,

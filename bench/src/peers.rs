@@ -127,8 +127,8 @@ pub fn opposite(deflate: Deflate) -> &'static str {
 }
 
 /// Returns all servers and clients, with one more server of ours for each level of compression, and
-/// for each other build.
-pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
+/// one more server or client for each other build.
+pub fn all(levels: &[String], builds: &[String], client_builds: &[String]) -> Vec<Peer> {
     let ours =
         |name: String, kind, can| Peer { name, kind, file: "fullduplex", extra: vec![], can };
     let known = PEERS.iter().map(|&(name, kind, file, extra, can)| {
@@ -140,7 +140,8 @@ pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
         Peer { extra, ..ours(format!("fullduplex level {level}"), Rust, &[D]) }
     });
     let builds = builds.iter().map(|path| ours(path.clone(), Build, &[E, D, T, R]));
-    known.chain(levels).chain(builds).collect()
+    let client = |path: &String| ours(path.clone(), Build, &[Call, Keep, CallDeflate]);
+    known.chain(levels).chain(builds).chain(client_builds.iter().map(client)).collect()
 }
 
 /// The paths of programs and files.

@@ -147,6 +147,7 @@ pub fn heading(rounds: usize, measured: Duration, quick: bool) -> Value {
         "cpu": cpu.unwrap_or("unknown"),
         "cores": cores,
         "kernel": read("/proc/sys/kernel/osrelease"),
+        "congestion control": crate::namespace::congestion_control(),
         "rounds": rounds,
         "seconds": measured.as_secs_f64(),
         "quick": quick,

@@ -29,7 +29,7 @@ pub fn closed_loop(
     }
     for link in &mut links {
         link.queue(traffic, in_flight);
-        link.write()?;
+        link.write(traffic)?;
     }
     let mut buffer = vec![0; 256 << 10];
     let mut counts = Counts::default();
@@ -44,7 +44,7 @@ pub fn closed_loop(
             let done = counts.messages;
             link.read(&mut buffer, traffic, &mut counts)?;
             link.queue(traffic, counts.messages - done);
-            link.write()?;
+            link.write(traffic)?;
         }
     }
 }

@@ -26,14 +26,14 @@ pub fn one_by_one(
         let mut counts = Counts::default();
         for sent in 1..=messages {
             link.queue(traffic, 1);
-            link.write()?;
+            link.write(traffic)?;
             while counts.messages < sent {
                 poll.poll(&mut events, Some(Duration::from_secs(5)))?;
                 if events.is_empty() {
                     return Err(wrong("no reply"));
                 }
                 link.read(&mut buffer, traffic, &mut counts)?;
-                link.write()?;
+                link.write(traffic)?;
             }
         }
         links.push(link);

@@ -51,7 +51,7 @@ pub fn open_loop(
         while due <= now && due < end {
             let (link, waiting) = &mut links[turn % connections];
             link.queue(traffic, 1);
-            link.write()?;
+            link.write(traffic)?;
             waiting.push_back(due);
             if due >= times.warm_up {
                 latencies.late.record((start.elapsed() - due).as_nanos() as u64);
@@ -71,7 +71,7 @@ pub fn open_loop(
             let (link, waiting) = &mut links[event.token().0];
             let before = counts.messages;
             link.read(&mut buffer, traffic, &mut counts)?;
-            link.write()?;
+            link.write(traffic)?;
             let now = start.elapsed();
             for _ in before..counts.messages {
                 let due = waiting.pop_front().ok_or_else(|| wrong("one reply too many"))?;

@@ -29,7 +29,7 @@ pub fn room(
     // A server may answer a request a little before it adds the member.
     std::thread::sleep(Duration::from_millis(200));
     links[0].0.queue(traffic, in_flight);
-    links[0].0.write()?;
+    links[0].0.write(traffic)?;
     // For each message in flight, the number of members that have not received it.
     let mut missing = vec![members; in_flight as usize];
     let mut buffer = vec![0; 256 << 10];
@@ -45,7 +45,7 @@ pub fn room(
             let (link, received) = &mut links[event.token().0];
             let done = counts.messages;
             link.read(&mut buffer, traffic, &mut counts)?;
-            link.write()?;
+            link.write(traffic)?;
             for _ in done..counts.messages {
                 let left = &mut missing[(*received % in_flight) as usize];
                 *received += 1;
@@ -58,7 +58,7 @@ pub fn room(
         }
         if heard_by_all > 0 {
             links[0].0.queue(traffic, heard_by_all);
-            links[0].0.write()?;
+            links[0].0.write(traffic)?;
         }
     }
 }
