@@ -18,8 +18,7 @@ const BUDGET: usize = 128;
 /// The number of small pieces of work that consume one unit. Each takes some 100 ns.
 const WORK_PER_UNIT: usize = 64;
 
-/// The number of delivered bytes that are a small piece of work: 1 MiB consumes the budget, as it
-/// does of bytes that are read.
+/// The number of delivered bytes that are a small piece of work: 1 MiB consumes the budget.
 pub(crate) const DELIVERED: usize = 128;
 
 /// The small pieces of work of a message that may be compressed, however short: one unit.
