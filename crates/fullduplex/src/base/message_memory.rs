@@ -125,8 +125,9 @@ impl LargeBuffers {
     }
 }
 
-/// Takes a buffer for a large message; an empty one without capacity if none is cached.
-fn take_large(capacity: usize) -> Vec<u8> {
+/// Takes a buffer for a large message that is received, or masked to be sent; an empty one without
+/// capacity if none is cached.
+pub(crate) fn take_large(capacity: usize) -> Vec<u8> {
     LARGE.with_borrow_mut(|large| large.take(capacity)).unwrap_or_default()
 }
 

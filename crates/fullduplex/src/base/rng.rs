@@ -3,6 +3,8 @@
 use fullduplex_proto::mask::MaskSource;
 use rand::RngExt;
 
+use crate::base::message_memory;
+
 /// A source of a fresh, unpredictable key for each frame (RFC 6455 §5.3, §10.3).
 #[derive(Debug)]
 pub(crate) struct ThreadRng;
@@ -10,6 +12,10 @@ pub(crate) struct ThreadRng;
 impl MaskSource for ThreadRng {
     fn next_key(&mut self) -> [u8; 4] {
         rand::rng().random()
+    }
+
+    fn frame_buffer(&mut self, len: usize) -> Vec<u8> {
+        message_memory::take_large(len)
     }
 }
 

@@ -32,7 +32,7 @@ impl SendBuffer {
     pub(crate) fn seal(&mut self, ends_frame: bool) {
         if !self.tail.is_empty() {
             let bytes = self.tail.split().freeze();
-            self.queue.push_back(Segment { bytes, ends_frame });
+            self.queue.push_back(Segment { bytes, ends_frame, ends_payload: false });
         }
     }
 
@@ -57,4 +57,7 @@ impl SendBuffer {
 pub(crate) struct Segment {
     pub(crate) bytes: Bytes,
     pub(crate) ends_frame: bool,
+    /// Whether a payload ends with it, so that this may be the last reference to its memory.
+    /// Otherwise it never is: more of the payload is queued behind it, or the memory is `tail`'s.
+    pub(crate) ends_payload: bool,
 }

@@ -7,7 +7,7 @@ use super::buffer::Segment;
 use super::config::{MAX_INLINE, SendError};
 use super::frame_start::FrameStart;
 use crate::deflate::Compression;
-use crate::frame::EncodedFrameHeader;
+use crate::frame::{EncodedFrameHeader, MAX_HEADER_LEN};
 use crate::mask;
 use crate::receive::MessageKind;
 
@@ -80,7 +80,7 @@ impl Sender {
         if payload.len() <= MAX_INLINE {
             self.push_inline(start, last, payload);
         } else {
-            self.push_masked(start, last, BytesMut::from(payload));
+            self.push_masked(start, last, BytesMut::from(payload), true);
         }
     }
 
@@ -124,18 +124,49 @@ impl Sender {
     /// Queues a long message as frames of `fragment_size`.
     pub(super) fn push_fragments(&mut self, start: FrameStart, mut payload: Bytes) {
         let len = payload.len();
-        if self.masks.is_some() {
-            // Before it is split: its parts would share the memory, so that none could be masked in
-            // place.
-            let mut own = into_unshared(payload);
+        if self.masks.is_none() {
             self.for_each_fragment(start, len, |this, start, fin, len| {
-                this.push_masked(start, fin, own.split_to(len));
+                this.push_referenced(start, fin, None, payload.split_to(len), fin);
             });
-        } else {
-            self.for_each_fragment(start, len, |this, start, fin, len| {
-                this.push_referenced(start, fin, None, payload.split_to(len));
-            });
+            return;
         }
+        // Before it is split: its parts would share the memory, so that none could be masked in
+        // place.
+        match payload.try_into_mut() {
+            Ok(mut own) => self.for_each_fragment(start, len, |this, start, fin, len| {
+                this.push_masked(start, fin, own.split_to(len), fin);
+            }),
+            Err(shared) => self.push_masked_copy(start, &shared),
+        }
+    }
+
+    /// Queues a long message as frames of `fragment_size` with a masked copy of its payload. They
+    /// are in one memory, which can be used again when all of it was written.
+    fn push_masked_copy(&mut self, start: FrameStart, payload: &[u8]) {
+        let fragments = payload.len().div_ceil(self.fragment_size);
+        let size = payload.len() + fragments * MAX_HEADER_LEN;
+        let Some(masks) = &mut self.masks else { return };
+        let mut frames = masks.frame_buffer(size);
+        frames.clear();
+        frames.reserve_exact(size);
+        let mut rest = payload;
+        self.for_each_fragment(start, payload.len(), |this, start, fin, len| {
+            let Some((part, after)) = rest.split_at_checked(len) else { return };
+            rest = after;
+            let key = this.next_key().unwrap_or_default();
+            frames.extend_from_slice(start.header(fin, Some(key), len).as_bytes());
+            mask::append(&mut frames, part, key);
+        });
+        let mut frames = Bytes::from(frames);
+        self.buffer.get_or_insert_default().seal(true);
+        self.buffered += frames.len();
+        self.for_each_fragment(start, payload.len(), |this, start, fin, len| {
+            // The header's length does not depend on the key.
+            let header = start.header(fin, Some([0; 4]), len).as_bytes().len();
+            let bytes = frames.split_to(header + len);
+            let queue = &mut this.buffer.get_or_insert_default().queue;
+            queue.push_back(Segment { bytes, ends_frame: true, ends_payload: fin });
+        });
     }
 
     /// Calls `push` with the start, FIN and length of each frame of a message of `len` bytes.
@@ -155,12 +186,18 @@ impl Sender {
     }
 
     /// Masks a payload in place, and queues its frame.
-    fn push_masked(&mut self, start: FrameStart, fin: bool, mut payload: BytesMut) {
+    fn push_masked(
+        &mut self,
+        start: FrameStart,
+        fin: bool,
+        mut payload: BytesMut,
+        ends_payload: bool,
+    ) {
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(&mut payload, key);
         }
-        self.push_referenced(start, fin, key, payload.freeze());
+        self.push_referenced(start, fin, key, payload.freeze(), ends_payload);
     }
 
     /// Queues a frame whose payload is referenced rather than copied, and already masked if there
@@ -171,6 +208,7 @@ impl Sender {
         fin: bool,
         key: Option<[u8; 4]>,
         payload: Bytes,
+        ends_payload: bool,
     ) {
         let header = start.header(fin, key, payload.len());
         self.buffered += header.as_bytes().len() + payload.len();
@@ -178,7 +216,7 @@ impl Sender {
         buffer.tail.extend_from_slice(header.as_bytes());
         buffer.seal(payload.is_empty());
         if !payload.is_empty() {
-            buffer.queue.push_back(Segment { bytes: payload, ends_frame: true });
+            buffer.queue.push_back(Segment { bytes: payload, ends_frame: true, ends_payload });
         }
     }
 
@@ -186,10 +224,4 @@ impl Sender {
     fn next_key(&mut self) -> Option<[u8; 4]> {
         self.masks.as_mut().map(|masks| masks.next_key())
     }
-}
-
-/// Returns the payload for masking in place: the same memory, if this is its only reference, or a
-/// copy.
-fn into_unshared(payload: Bytes) -> BytesMut {
-    payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

@@ -107,7 +107,9 @@ impl Sender {
                     && let Some(front) = buffer.queue.pop_front()
                 {
                     self.in_frame = !front.ends_frame;
-                    spent(front.bytes);
+                    if front.ends_payload {
+                        spent(front.bytes);
+                    }
                 }
             } else if written == buffer.tail.len() {
                 buffer.tail.clear();

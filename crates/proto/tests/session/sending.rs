@@ -1,11 +1,12 @@
 //! What the session says of sending, and every way to send refused alike.
 
 use fullduplex_proto::bytes::{Buf, Bytes};
+use fullduplex_proto::mask::MaskSource;
 use fullduplex_proto::{
     Compression, Config, DeflateConfig, FrameBatch, Message, MessageKind, PreparedMessage, Role,
     SendBuffer, SendConfig, SendError, Session,
 };
-use fullduplex_testkit::pair::{End, Pair};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 
 use crate::{NOW, frame};
 
@@ -174,6 +175,48 @@ fn send_buffers_of_payloads_are_returned_when_they_have_left() {
     assert!(owned.iter().any(|memory| memory.as_ptr() == pointer.wrapping_add(10_000)));
     assert_eq!(wire.len(), 4 + 10_000 + 2 + 5);
     assert_eq!(&wire[4 + 10_000..], b"\x81\x05short");
+}
+
+/// Masks, and one buffer for frames.
+#[derive(Debug)]
+struct MasksWithBuffer(Vec<u8>);
+
+impl MaskSource for MasksWithBuffer {
+    fn next_key(&mut self) -> [u8; 4] {
+        [1, 2, 3, 4]
+    }
+
+    fn frame_buffer(&mut self, _len: usize) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[test]
+fn frame_buffer_of_a_shared_payload_is_returned_when_it_has_left() {
+    let config = Config::default().send(SendConfig::default().fragment_size(4_000));
+    let mut buffer = Vec::with_capacity(20_000);
+    // Content of a use before.
+    buffer.extend([9; 100]);
+    let memory = buffer.as_ptr() as usize;
+    let mut session = Session::client(Box::new(MasksWithBuffer(buffer)), &config);
+    session.open(NOW);
+    let payload: Bytes = (0..10_000_u32).map(|i| i as u8).collect();
+    session.send(MessageKind::Text, "short".into()).unwrap();
+    session.send(MessageKind::Binary, payload.clone()).unwrap();
+    let (mut spent, mut wire) = (Vec::new(), Vec::new());
+    while session.wants_write() {
+        let mut out = session.outgoing();
+        let step = out.chunk().len().min(3_000);
+        wire.extend_from_slice(&out.chunk()[..step]);
+        out.advance_with(step, |bytes| spent.push(bytes));
+    }
+    assert_eq!(spent.len(), 1, "once for three frames, and not for the short message");
+    let owned: Vec<u8> = spent.remove(0).try_into_mut().unwrap().into();
+    assert_eq!((owned.as_ptr() as usize, owned.capacity()), (memory, 20_000));
+    let mut server = End::new(Role::Server, Config::default());
+    server.receive(&wire, NOW);
+    let short = EndEvent::Message(MessageKind::Text, "short".into());
+    assert_eq!(server.take_events(), [short, EndEvent::Message(MessageKind::Binary, payload)]);
 }
 
 #[test]
