@@ -21,6 +21,7 @@ mod curl;
 mod explain;
 mod ping;
 mod pipes;
+mod screen;
 mod serve;
 mod session;
 

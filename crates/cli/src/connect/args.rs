@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::base::values;
 use crate::client::ClientArgs;
 use crate::pipes::{Format, InputFormat, OutputFormat, stdin_is_null};
+use crate::screen::ScreenArgs;
 use crate::session::{AtEndOfInput, SessionSettings};
 
 /// The options of `fdx connect`.
@@ -55,6 +56,8 @@ pub(crate) struct Args {
     messages: MessageArgs,
     #[command(flatten)]
     end: EndArgs,
+    #[command(flatten)]
+    pub(crate) screen: ScreenArgs,
 }
 
 /// The options of messages, and their forms on standard input and output.

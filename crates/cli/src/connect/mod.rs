@@ -1,23 +1,23 @@
 //! `fdx connect`: its options, and one connection from its start to its end.
 
 mod args;
+mod sides;
 
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fullduplex::{Client, WebSocket};
-use http::{Response, Version};
+use fullduplex::Client;
+use http::Version;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(crate) use self::args::Args;
-use crate::base::escape::printable;
-use crate::base::secrets::without_credentials;
+use self::sides::{Sides, Title};
 use crate::base::signals::EndSignals;
 use crate::client::{ConnectOutcome, report_connect_error, verbose};
-use crate::pipes::{InputFormat, read_actions, write_events};
-use crate::session::{self, End, Link, SessionSettings, queue};
+use crate::screen;
+use crate::session::{self, End, Link, queue};
 
 /// The time for pooled connections to close, such as for CONNECTION_CLOSE on HTTP/3 to leave.
 const CLOSE_IDLE_TIMEOUT: Duration = Duration::from_millis(300);
@@ -37,6 +37,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(connect(args));
+            // A screen may be left at once.
+            screen::restore();
             // A read of the terminal can't be cancelled, and must not delay the exit.
             runtime.shutdown_background();
             outcome
@@ -61,7 +63,8 @@ async fn connect(args: Args) -> ConnectOutcome {
     if args.reconnect {
         let opening = sides.settings.opening.clone();
         let link = Link::reconnecting(&client, &args.client.url, opening);
-        let outcome = exchange(&args, link, &sides, &mut signals).await;
+        let title = Title::reconnecting(&args.client.url);
+        let outcome = exchange(&args, link, &sides, title, &mut signals).await;
         close_idle(&client, None, &mut signals).await;
         return outcome;
     }
@@ -86,42 +89,39 @@ async fn connect(args: Args) -> ConnectOutcome {
     if args.client.verbose {
         verbose::negotiated(&websocket, &response);
     }
-    if io::stdin().is_terminal() && !args.quiet {
-        report!("{}", opening_line(&args.client.url, &websocket, &response));
-    }
-    let outcome = exchange(&args, websocket.into(), &sides, &mut signals).await;
+    let title = Title::connected(&args.client.url, &websocket, &response);
+    let outcome = exchange(&args, websocket.into(), &sides, title, &mut signals).await;
     close_idle(&client, Some(response.version()), &mut signals).await;
     outcome
-}
-
-/// What a session needs beside the connection.
-struct Sides {
-    settings: SessionSettings,
-    input: InputFormat,
 }
 
 /// Returns the client and what the options say, or what is wrong with them and the exit code.
 fn prepare(args: &Args) -> Result<(Client, Sides), (String, ConnectOutcome)> {
     let input = args.messages().input_format().map_err(|what| (what, ConnectOutcome::Usage))?;
+    let output = args.messages().output_format();
     let opening =
         args.messages().opening_messages().map_err(|what| (what, ConnectOutcome::LocalIo))?;
     let client =
         args.client.build_client().map_err(|error| (error.to_string(), error.outcome()))?;
-    let settings = args.session_settings(opening, Instant::now());
-    Ok((client, Sides { settings, input }))
+    let mut settings = args.session_settings(opening, Instant::now());
+    let terminals = Sides::terminals(input, output);
+    settings.details = terminals.is_output;
+    Ok((client, Sides { settings, input, output, terminals }))
 }
 
-/// Runs the session, with standard input and output as its sides.
+/// Runs the session, with standard input and output as its sides, or a screen for those of them
+/// that are a terminal.
 async fn exchange(
     args: &Args,
     link: Link,
     sides: &Sides,
+    title: Title,
     signals: &mut EndSignals,
 ) -> ConnectOutcome {
     let (action_sender, actions) = queue();
     let (event_sender, events) = queue();
-    read_actions(sides.input, action_sender);
-    let written = write_events(args.messages().output_format(), args.quiet, events);
+    let screen = sides.screen_settings(args, title, &link, signals);
+    let written = sides.start(args, screen, action_sender, events);
     let end = session::run(&sides.settings, link, actions, event_sender, signals).await;
     if end.at_once {
         return end.outcome;
@@ -168,17 +168,6 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => sleep_until(deadline).await,
         None => pending().await,
     }
-}
-
-/// Returns the line that says what the connection is, at a terminal.
-fn opening_line(url: &str, websocket: &WebSocket, response: &Response<()>) -> String {
-    let subprotocol = websocket.subprotocol().map(|name| format!(", subprotocol {name}"));
-    let subprotocol = subprotocol.unwrap_or_default();
-    let deflate = websocket.deflate().map(|deflate| format!(", {deflate}"));
-    let deflate = deflate.unwrap_or_default();
-    let url = without_credentials(url);
-    let version = response.version();
-    printable(&format!("connected to {url} by {version:?}{subprotocol}{deflate}; Ctrl-D closes"))
 }
 
 /// Closes the client's pooled connections, within a short time.

@@ -53,6 +53,27 @@ pub(super) enum ControlReceiver {
     Reconnecting { each: mpsc::UnboundedReceiver<ControlFrames>, present: Option<ControlFrames> },
 }
 
+/// A reader of a connection's counts.
+#[derive(Clone)]
+pub(crate) struct StatsSource(SendHalf);
+
+impl Link {
+    /// Returns a reader of the counts, if this is one WebSocket. It works on after the end.
+    pub(crate) fn stats_source(&self) -> Option<StatsSource> {
+        match &self.sender {
+            LinkSender::Single(send) => Some(StatsSource(send.clone())),
+            LinkSender::Reconnecting { .. } => None,
+        }
+    }
+}
+
+impl StatsSource {
+    /// Returns the counts of messages and bytes so far.
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        self.0.stats()
+    }
+}
+
 impl From<WebSocket> for Link {
     fn from(websocket: WebSocket) -> Self {
         let (sender, receiver) = websocket.split();

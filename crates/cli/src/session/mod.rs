@@ -31,7 +31,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::end::End;
 pub(crate) use self::exchange::run;
-pub(crate) use self::link::Link;
+pub(crate) use self::link::{Link, StatsSource};
 pub(crate) use self::queue::{QueueReceiver, QueueSender, Weigh, queue};
 
 /// What the input side asks for.
