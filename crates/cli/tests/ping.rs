@@ -75,26 +75,12 @@ fn mute() -> String {
             stream.read_exact(&mut byte).unwrap();
             head.push(byte[0]);
         }
-        let head = String::from_utf8(head).unwrap();
-        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let accept = accept(key);
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
+        let answer = common::accepting(&String::from_utf8(head).unwrap()).unwrap();
         stream.write_all(answer.as_bytes()).unwrap();
         // Reads until the client gives up.
         while stream.read(&mut [0; 1024]).is_ok_and(|read| read > 0) {}
     });
     format!("ws://{address}/")
-}
-
-/// Returns the value of `Sec-WebSocket-Accept` (RFC 6455 §4.2.2).
-fn accept(key: &str) -> String {
-    use base64::Engine as _;
-    let joined = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes());
-    base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use fullduplex::client::{HttpVersion, Proxies};
-use fullduplex::{Client, DeflateConfig, Error, HandshakeLimits};
+use fullduplex::{Client, CloseCode, DeflateConfig, Error, ErrorKind, HandshakeLimits};
 use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::attempt::{Attempt, attempt, is_secure};
 use crate::base::escape::printable;
-use crate::causes::observation::{Difference, Step, Variation};
+use crate::causes::observation::{Difference, Observation, Step, Variation};
 
 /// The time for a further attempt to connect, and for its response.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -30,27 +30,29 @@ pub(super) struct Original<'a> {
 }
 
 impl Original<'_> {
-    /// Returns the differences that may matter, for an attempt that failed at this step; for one
+    /// Returns the differences that may matter, for an attempt that failed in this way; for one
     /// that opened a WebSocket, all that can be tried.
-    pub(super) fn differences(&self, failed_at: Option<Step>) -> Vec<Difference> {
+    pub(super) fn differences(&self, seen: &Observation) -> Vec<Difference> {
         use Difference as D;
         let is_unix = self.url.contains("+unix:");
         let is_secure = is_secure(self.url);
         let mut all = Vec::new();
-        let response = matches!(failed_at, None | Some(Step::Response | Step::Rules));
-        if self.has_proxy && failed_at != Some(Step::Resolve) {
+        if self.has_proxy && seen.step != Some(Step::Resolve) {
             all.push(D::WithoutProxy);
         }
-        if matches!(failed_at, Some(Step::Response)) && !is_secure {
+        if !is_secure && may_expect_tls(seen) {
             all.push(D::WithTls);
         }
-        if matches!(failed_at, Some(Step::Tls)) {
+        if seen.step == Some(Step::Tls) {
             all.push(D::WithoutTls);
         }
-        if response || matches!(failed_at, Some(Step::Quic | Step::Tls)) {
+        let has_answered = seen.status.is_some();
+        // An alert may be about the protocol (ALPN).
+        let is_rejected_by_tls = seen.step == Some(Step::Tls) && seen.kind == Some(ErrorKind::Tls);
+        if has_answered || is_rejected_by_tls || seen.step == Some(Step::Quic) {
             all.extend(self.other_versions(is_secure, is_unix));
         }
-        if response {
+        if has_answered {
             if !self.has_origin {
                 all.extend([D::SameOrigin, D::ForeignOrigin]);
             } else if self.fields.contains_key(ORIGIN) {
@@ -58,7 +60,7 @@ impl Original<'_> {
             }
             all.push(if self.has_deflate { D::WithoutDeflate } else { D::WithDeflate });
         }
-        if failed_at.is_none() {
+        if seen.step.is_none() {
             all.push(D::BigHead);
         }
         all
@@ -118,7 +120,7 @@ impl Original<'_> {
         Ok(match result {
             Ok((mut websocket, response)) => {
                 // The closing goes on in the background.
-                let _ = websocket.start_close(fullduplex::CloseCode::NORMAL, "");
+                let _ = websocket.start_close(CloseCode::NORMAL, "");
                 let status = Some(response.status().as_u16());
                 Variation { difference, is_open: true, status, error: String::new() }
             }
@@ -129,6 +131,19 @@ impl Original<'_> {
                 error: printable(&error.to_string()),
             },
         })
+    }
+}
+
+/// Whether a server that was asked without TLS may want it: it ended the connection, answered with
+/// an alert or a TLS record, or with a status that such servers have for it.
+fn may_expect_tls(seen: &Observation) -> bool {
+    if seen.step != Some(Step::Response) || seen.timed_out.is_some() {
+        return false;
+    }
+    match (seen.status, &*seen.first_bytes) {
+        (Some(status), _) => matches!(status, 301 | 302 | 307 | 308 | 400 | 426 | 497),
+        (None, []) => true,
+        (None, [first, ..]) => matches!(first, 0x15 | 0x16),
     }
 }
 

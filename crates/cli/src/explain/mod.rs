@@ -28,7 +28,7 @@ use self::printer::Printer;
 use self::report::Report;
 use crate::base::signals::EndSignals;
 use crate::base::values;
-use crate::causes::observation::{Difference, Step, Variation};
+use crate::causes::observation::{Difference, Observation, Variation};
 use crate::client::{ClientArgs, ConnectOutcome, SetupError};
 
 /// The options of `fdx explain`.
@@ -122,17 +122,15 @@ async fn explain_with(args: &Args, printer: &Arc<Printer>) -> Result<Report, Set
             .is_some_and(|head| head.value("sec-websocket-extensions").is_some()),
         has_proxy: first.facts.proxy().is_some(),
     };
-    let failed_at = report.observation.step;
+    let has_failed = report.observation.step.is_some();
     match first {
         Attempt { result: Ok((websocket, _)), .. } => {
             examine(&mut report, websocket, printer).await;
         }
         Attempt { result: Err(error), .. } => report.failed(&error, printer),
     }
-    Box::pin(compare(&mut report, &original, failed_at, args.compare, printer)).await?;
-    if failed_at.is_none()
-        && let Some(longest) = args.idle
-    {
+    Box::pin(compare(&mut report, &original, has_failed, args.compare, printer)).await?;
+    if !has_failed && let Some(longest) = args.idle {
         printer.heading("Silence");
         report.silent(idle::idle(&client, url, &fields, longest, printer).await, printer);
     }
@@ -154,12 +152,16 @@ async fn examine(report: &mut Report, mut websocket: WebSocket, printer: &Arc<Pr
 async fn compare(
     report: &mut Report,
     original: &Original<'_>,
-    failed_at: Option<Step>,
+    has_failed: bool,
     is_asked_for: bool,
     printer: &Arc<Printer>,
 ) -> Result<(), Error> {
-    let mut differences = original.differences(failed_at);
-    if failed_at.is_none() && !is_asked_for {
+    let seen = Observation {
+        step: report.observation.step.filter(|_| has_failed),
+        ..report.observation.clone()
+    };
+    let mut differences = original.differences(&seen);
+    if !has_failed && !is_asked_for {
         // What the server supports is told in any case.
         let is_version = |difference: &Difference| {
             matches!(difference, Difference::Http1 | Difference::Http2 | Difference::Http3)
@@ -169,7 +171,13 @@ async fn compare(
     if differences.is_empty() {
         return Ok(());
     }
-    printer.heading("Compared with this, one thing at a time");
+    let is_about_versions = !has_failed && !is_asked_for;
+    let heading = if is_about_versions {
+        "On other HTTP versions"
+    } else {
+        "Compared with this, one thing at a time"
+    };
+    printer.heading(heading);
     for difference in differences {
         let variation: Variation = Box::pin(original.vary(difference)).await?;
         report.varied(variation, printer);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fullduplex::{CloseCause, CloseCode, CloseInfo, WebSocket};
+use fullduplex::{CloseCause, CloseCode, CloseInfo, ReadyState, WebSocket};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -24,6 +24,8 @@ pub(super) struct RoundTrips {
     pub(super) times: Vec<Duration>,
     /// Whether a Ping was not answered in time; no further one is sent then.
     pub(super) is_unanswered: bool,
+    /// Whether the connection ended before a Pong arrived.
+    pub(super) has_ended: bool,
 }
 
 /// Sends some Pings, one after the other.
@@ -31,7 +33,8 @@ pub(super) async fn round_trips(websocket: &mut WebSocket) -> RoundTrips {
     let mut trips = RoundTrips::default();
     for number in 0..PINGS {
         let Some(time) = round_trip(websocket, number, PONG_TIMEOUT).await else {
-            trips.is_unanswered = true;
+            trips.has_ended = websocket.state() != ReadyState::Open;
+            trips.is_unanswered = !trips.has_ended;
             break;
         };
         trips.times.push(time);
@@ -63,11 +66,15 @@ impl RoundTrips {
     pub(super) fn line(&self) -> String {
         let millis = |time: &Duration| format!("{:.2}", time.as_secs_f64() * 1e3);
         let times: Vec<_> = self.times.iter().map(millis).collect();
-        let unanswered = "a Ping was not answered in 2 s (RFC 6455 §5.5.2 requires a Pong)";
-        match (times.is_empty(), self.is_unanswered) {
-            (true, _) => unanswered.into(),
-            (false, true) => format!("{} ms; then {unanswered}", times.join(", ")),
-            (false, false) => format!("{} ms", times.join(", ")),
+        let end = match (self.is_unanswered, self.has_ended) {
+            (true, _) => "a Ping was not answered in 2 s (RFC 6455 §5.5.2 requires a Pong)",
+            (_, true) => "the connection ended before a Pong arrived",
+            _ => "",
+        };
+        match (times.is_empty(), end.is_empty()) {
+            (true, _) => end.into(),
+            (false, false) => format!("{} ms; then {end}", times.join(", ")),
+            (false, true) => format!("{} ms", times.join(", ")),
         }
     }
 
@@ -76,6 +83,7 @@ impl RoundTrips {
         json!({
             "ms": self.times.iter().map(millis).collect::<Vec<_>>(),
             "unanswered": self.is_unanswered,
+            "ended": self.has_ended,
         })
     }
 }
@@ -88,12 +96,15 @@ pub(super) struct Closing {
     /// The time until the transport had ended, too; `None` if it did not in 5 s.
     pub(super) ended_after: Option<Duration>,
     pub(super) info: Option<CloseInfo>,
+    /// Whether the connection had ended, or the server had closed, before it was asked to.
+    pub(super) is_by_server: bool,
     /// The messages that arrived before.
     pub(super) messages: u64,
 }
 
 /// Closes with 1000, and reads until the server has closed.
 pub(super) async fn close(mut websocket: WebSocket) -> Closing {
+    let is_by_server = websocket.state() != ReadyState::Open;
     let since = Instant::now();
     let mut answered_after = Duration::ZERO;
     let closing = async {
@@ -110,13 +121,17 @@ pub(super) async fn close(mut websocket: WebSocket) -> Closing {
         answered_after = since.elapsed();
     }
     let received = websocket.stats().received;
-    Closing { answered_after, ended_after, info, messages: received.text + received.binary }
+    let messages = received.text + received.binary;
+    Closing { answered_after, ended_after, info, is_by_server, messages }
 }
 
 impl Closing {
     /// Returns the line about it.
     pub(super) fn line(&self) -> String {
         let millis = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+        if let (true, Some(info)) = (self.is_by_server, &self.info) {
+            return format!("by itself: {}", printable(&info.to_string()));
+        }
         let after = millis(self.answered_after);
         let received = self.info.as_ref().filter(|info| info.close_received);
         let answer = match received.map(|info| info.received.as_ref()) {
@@ -156,6 +171,7 @@ impl Closing {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         let received = self.info.as_ref().and_then(|info| info.received.as_ref());
         json!({
+            "by_server": self.is_by_server,
             "answered": self.info.as_ref().is_some_and(|info| info.close_received),
             "code": received.map(|frame| frame.code.get()),
             "reason": received.map(|frame| frame.reason.clone()),

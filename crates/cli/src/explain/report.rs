@@ -141,7 +141,7 @@ impl Report {
             (false, Some(status)) => format!("status {status}"),
             (false, None) => variation.error.clone(),
         };
-        let decides = if variation.is_open == self.negotiated.is_some() { "" } else { "   <<<" };
+        let decides = if self.decides(&variation) { "   <<<" } else { "" };
         printer.line(&format!("  {:28} {went}{decides}", describe(variation.difference)));
         self.observation.variations.push(variation);
     }
@@ -176,10 +176,17 @@ impl Report {
     pub(super) fn print_verdict(&self, printer: &Printer) {
         let deciding: Vec<_> = self.deciding().collect();
         if self.outcome as u8 == 0 {
-            printer.heading("All is well: a WebSocket opens and closes as it should.");
-            let refused = deciding.iter().filter(|difference| !is_version(**difference));
-            for difference in refused {
+            let is_by_server = self.closing.as_ref().is_some_and(|closing| closing.is_by_server);
+            printer.heading(if is_by_server {
+                "A WebSocket opens, and the server closes it by itself at once."
+            } else {
+                "All is well: a WebSocket opens and closes as it should."
+            });
+            for difference in &deciding {
                 printer.line(&format!("But not with this: {}.", describe(*difference)));
+            }
+            if self.round_trips.as_ref().is_some_and(|trips| trips.is_unanswered) {
+                printer.line("But Pings are not answered, so a client can't tell when it is dead.");
             }
             return;
         }
@@ -208,9 +215,16 @@ impl Report {
 
     /// Returns the differences with which an attempt went the other way.
     fn deciding(&self) -> impl Iterator<Item = Difference> {
-        let is_open = self.negotiated.is_some();
         let variations = self.observation.variations.iter();
-        variations.filter(move |other| other.is_open != is_open).map(|other| other.difference)
+        variations.filter(|other| self.decides(other)).map(|other| other.difference)
+    }
+
+    /// Whether an attempt went the other way. A server need not support all HTTP versions.
+    fn decides(&self, variation: &Variation) -> bool {
+        match self.negotiated {
+            Some(_) => !variation.is_open && !is_version(variation.difference),
+            None => variation.is_open,
+        }
     }
 
     /// Returns what the response says of the program that made it.

@@ -150,3 +150,18 @@ pub fn run(args: &[&str]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
 }
+
+/// Returns the head of a 101 for a request, if it has a key (RFC 6455 §4.2.2).
+pub fn accepting(head: &str) -> Option<String> {
+    use base64::Engine as _;
+    use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
+    let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))?;
+    let joined = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, joined.as_bytes());
+    let accept = base64::engine::general_purpose::STANDARD.encode(sha1);
+    Some(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    ))
+}

@@ -143,9 +143,32 @@ fn explain_shows_what_answered_in_place_of_a_websocket() {
 }
 
 #[test]
+fn explain_tells_a_close_of_the_server() {
+    // A Close frame with 1011 follows the head at once.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 16 << 10];
+            let read = stream.read(&mut head).unwrap();
+            let head = String::from_utf8_lossy(&head[..read]).into_owned();
+            if let Some(answer) = common::accepting(&head) {
+                let _ = stream.write_all(&[answer.as_bytes(), b"\x88\x06\x03\xf3oops"].concat());
+                // The client's Close.
+                let _ = stream.read(&mut [0; 100]);
+            }
+        }
+    });
+    let (code, out, _) = explain(&[&url]);
+    assert_eq!(code, Some(6), "{out}");
+    assert_has(&out, &["the connection ended before a Pong", "by itself: ", "1011", "oops"]);
+}
+
+#[test]
 fn explain_finds_the_difference_that_decides() {
     // Only pages of its own host.
-    let server = serve(&["--tls-self-signed"]);
+    let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
     let port = server.address.split_once(':').unwrap().1;
     let url = format!("wss://localhost:{port}/echo");
     let (code, out) = explain_json(&["-k", "--from-origin", "https://other.example", &url]);
@@ -163,7 +186,7 @@ fn explain_finds_the_difference_that_decides() {
 
 #[test]
 fn explain_shows_the_certificate_that_is_not_accepted() {
-    let server = serve(&["--tls-self-signed"]);
+    let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
     let port = server.address.split_once(':').unwrap().1;
     let (code, out, _) = explain(&[&format!("wss://localhost:{port}/echo")]);
     assert_eq!(code, Some(3), "{out}");
