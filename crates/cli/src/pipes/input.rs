@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::pipes::format::InputFormat;
 use crate::pipes::read::MessageReader;
-use crate::pipes::{BUFFER_SIZE, stdin};
+use crate::pipes::{INPUT_BUFFER, stdin};
 use crate::session::{Action, QueueSender};
 
 /// Starts to read messages from standard input.
@@ -21,7 +21,7 @@ pub(crate) fn read_actions(format: InputFormat, actions: QueueSender<Action>) {
 }
 
 fn read(format: InputFormat, actions: &QueueSender<Action>) -> io::Result<()> {
-    let input = BufReader::with_capacity(BUFFER_SIZE, stdin()?);
+    let input = BufReader::with_capacity(INPUT_BUFFER, stdin()?);
     let mut reader = MessageReader::new(input, format);
     while let Some(message) = reader.next()? {
         if actions.blocking_send(Action::Send(message)).is_err() {

@@ -14,8 +14,11 @@ pub(crate) use self::format::{Format, InputFormat, OutputFormat};
 pub(crate) use self::input::read_actions;
 pub(crate) use self::output::write_events;
 
-/// The size of the buffers for reading and writing, in bytes.
-const BUFFER_SIZE: usize = 256 << 10;
+/// The size of the buffer for reading, in bytes.
+const INPUT_BUFFER: usize = 256 << 10;
+
+/// The size of the buffer for writing, in bytes. Messages as large are written without a copy.
+const OUTPUT_BUFFER: usize = 32 << 10;
 
 /// Returns standard input without the buffer and lock of the standard library.
 fn stdin() -> io::Result<File> {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::pipes::format::OutputFormat;
 use crate::pipes::write::write_message;
-use crate::pipes::{BUFFER_SIZE, stdout};
+use crate::pipes::{OUTPUT_BUFFER, stdout};
 use crate::session::{Event, QueueReceiver};
 
 /// Starts to write messages to standard output, and notes to standard error, unless `is_quiet`.
@@ -26,7 +26,7 @@ pub(crate) fn write_events(
 }
 
 fn write(format: OutputFormat, is_quiet: bool, mut events: QueueReceiver<Event>) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(BUFFER_SIZE, stdout()?);
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER, stdout()?);
     loop {
         let event = match events.try_recv() {
             Some(event) => Some(event),

@@ -325,7 +325,13 @@ impl Exchange<'_> {
         signals: &mut EndSignals,
     ) -> bool {
         let _ = self.sender.start_close(code, "");
-        let closed = timeout(LEAVE_TIMEOUT, receiver.drain(&self.sender));
+        let closed = async {
+            tokio::select! {
+                () = receiver.drain(&self.sender) => {}
+                () = self.sender.closing_completed() => {}
+            }
+        };
+        let closed = timeout(LEAVE_TIMEOUT, closed);
         let at_once = tokio::select! {
             biased;
             _ = signals.next() => true,

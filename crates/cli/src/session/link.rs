@@ -3,6 +3,7 @@
 use std::future::{pending, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use fullduplex::client::{DisconnectReason, ReconnectEvent, ReconnectSender, Reconnecting};
 use fullduplex::{
@@ -10,8 +11,12 @@ use fullduplex::{
     ReadyState, ReceiveHalf, SendHalf, WebSocket,
 };
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::base::escape::printable;
+
+/// The time between two looks at how far the closing is, when no message is received any more.
+const CLOSE_CHECK: Duration = Duration::from_millis(2);
 
 /// The connection of a session.
 pub(crate) struct Link {
@@ -160,6 +165,15 @@ impl LinkSender {
             _ => Poll::Pending,
         })
         .await;
+    }
+
+    /// Waits until both ends have sent a Close, in any task.
+    pub(super) async fn closing_completed(&self) {
+        let Self::Single(send) = self else { return pending().await };
+        while !send.close_info().is_some_and(|info| info.is_clean()) {
+            // No waker knows of it, and the wait is short.
+            sleep(CLOSE_CHECK).await;
+        }
     }
 
     /// Whether it sends the first messages itself, on each connection.

@@ -57,6 +57,24 @@ fn messages_option_leaves_after_as_many() {
 }
 
 #[test]
+fn messages_option_does_not_wait_for_the_end_of_the_transport() {
+    let fast = (0..3).any(|_| {
+        let (url, serving) = accepting(|mut stream| {
+            stream.write_all(b"\x81\x02hi").unwrap();
+            assert_eq!(read_frame(&mut stream), (0x88, vec![0x03, 0xe8]));
+            stream.write_all(&[0x88, 2, 0x03, 0xe8]).unwrap();
+            let _ = stream.read(&mut [0]);
+        });
+        let begun = Instant::now();
+        let (code, out, said) = connect(&["-n", "1", &url], "");
+        serving.join().unwrap();
+        assert_eq!((code, out.as_str()), (Some(0), "hi\n"), "{said}");
+        begun.elapsed() < Duration::from_millis(400)
+    });
+    assert!(fast);
+}
+
+#[test]
 fn timeout_ends_a_connection_attempt() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
