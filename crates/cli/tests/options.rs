@@ -263,3 +263,24 @@ fn options_that_are_not_text_are_reported() {
     assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
 }
+
+#[test]
+fn help_is_short_or_long() {
+    let help = |words: &[&str]| {
+        let ended = std::process::Command::new(common::FDX).args(words).output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{words:?}");
+        String::from_utf8(ended.stdout).unwrap()
+    };
+    for (command, headings) in [
+        ("connect", &["Request:", "Connection:", "TLS:", "WebSocket:"][..]),
+        ("serve", &["Listening:", "HTTP:", "TLS:", "Who may connect:", "Limits:", "WebSocket:"]),
+    ] {
+        let (short, long) = (help(&[command, "-h"]), help(&[command, "--help"]));
+        assert!(short.len() < long.len(), "{short}");
+        assert!(long.contains("Exit codes:") && !short.contains("Exit codes:"), "{short}");
+        for heading in headings {
+            let count = |text: &str| text.lines().filter(|line| line == heading).count();
+            assert_eq!((count(&short), count(&long)), (1, 1), "{heading}: {short}");
+        }
+    }
+}

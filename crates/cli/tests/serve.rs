@@ -95,6 +95,30 @@ fn self_signed_certificate_is_kept_in_its_file() {
 }
 
 #[test]
+fn self_signed_certificate_is_for_every_address_that_is_printed() {
+    let file = nothing_at("own.pem");
+    let mut command = Command::new(FDX);
+    command.args(["serve", "--listen", "0.0.0.0:0"]).stdout(Stdio::piped());
+    command.arg(format!("--tls-self-signed={}", file.display()));
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let lines: Vec<_> = lines.take_while(|line| !line.starts_with("its SHA-256")).collect();
+    let addresses = lines.iter().filter_map(|line| line.strip_prefix("  https://"));
+    let addresses: Vec<_> = addresses.collect();
+    assert!(!addresses.is_empty(), "{lines:?}");
+    let ended = addresses.iter().map(|address| {
+        let url = format!("wss://{address}echo");
+        connect(&["--ca", file.to_str().unwrap(), &url], "hello\n")
+    });
+    let ended: Vec<_> = ended.collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for (code, out, said) in ended {
+        assert_eq!((code, &*out), (Some(0), "hello\n"), "{said}");
+    }
+}
+
+#[test]
 fn certificate_that_does_not_match_its_key_is_named() {
     let mut files = Vec::new();
     for name in ["one", "two"] {
