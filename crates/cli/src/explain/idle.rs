@@ -1,10 +1,12 @@
 //! `--idle`: how long the way to the server allows silence, and whether pings help.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use fullduplex::{Client, CloseInfo, KeepaliveConfig, WebSocket};
 use http::HeaderMap;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::attempt::{attempt, with_clock};
@@ -15,7 +17,7 @@ use crate::base::escape::printable;
 /// The longest time between the pings of the connection that is kept alive.
 const MAX_PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// The first silence that is followed by a Ping.
+/// The first silence that is followed by a Ping, or a quarter of the whole time.
 const FIRST_SILENCE: Duration = Duration::from_secs(5);
 
 /// The time for a Pong after a silence.
@@ -55,17 +57,36 @@ pub(super) async fn idle(
     let (mut silent, growing, pinging) = (open().await?, open().await?, open().await?);
     let interval = MAX_PING_INTERVAL.min(longest / 4);
     let since = Instant::now();
-    let all = async {
-        tokio::join!(
-            silence(&mut silent, longest),
-            growing_silence(growing, longest),
-            pings(pinging, interval, longest),
-        )
+    let (until, is_cut) = (Cell::new(since + longest), Notify::new());
+    let silent = async {
+        let silence = silence(&mut silent, longest).await;
+        if let Some((after, _)) = &silence.cut {
+            // The others need not go on for longer than it takes to see whether Pings help.
+            until.set(until.get().min(since + *after * 3 / 2 + interval));
+            is_cut.notify_one();
+        }
+        silence
     };
+    let growing = async {
+        tokio::select! {
+            lost = growing_silence(growing, longest) => lost,
+            () = is_cut.notified() => None,
+        }
+    };
+    let all = async { tokio::join!(silent, growing, pings(pinging, interval, &until)) };
     let all = with_clock(printer, since, || "the end of the silence", all);
     let (Silence { cut, spoken }, forgotten, is_kept) = all.await;
     let forgotten = forgotten.filter(|_| cut.is_none());
-    let with_pings = (interval, is_kept);
+    let mut with_pings = (interval, is_kept);
+    let ended_after = cut.as_ref().map(|(after, _)| *after).or(forgotten.map(|(lost, _)| lost));
+    if let Some(after) = ended_after.filter(|after| !is_kept && interval > *after / 2) {
+        // They were too far apart.
+        let (since, interval) = (Instant::now(), after / 2);
+        let until = Cell::new(since + after * 3 / 2);
+        let again = pings(open().await?, interval, &until);
+        let is_kept = with_clock(printer, since, || "what more Pings do", again).await;
+        with_pings = (interval, is_kept);
+    }
     Some(IdleReport { tried: longest, cut, spoken, forgotten, with_pings })
 }
 
@@ -104,7 +125,7 @@ async fn growing_silence(
     longest: Duration,
 ) -> Option<(Duration, Duration)> {
     let mut survived = Duration::ZERO;
-    let mut next = FIRST_SILENCE.min(longest);
+    let mut next = FIRST_SILENCE.min(longest / 4);
     loop {
         let Silence { cut, spoken } = silence(&mut websocket, next).await;
         if cut.is_some() || spoken > 0 {
@@ -123,9 +144,8 @@ async fn growing_silence(
 }
 
 /// Sends a Ping in each interval. Returns whether the connection is open at the end.
-async fn pings(mut websocket: WebSocket, interval: Duration, longest: Duration) -> bool {
-    let until = Instant::now() + longest;
-    while Instant::now() < until {
+async fn pings(mut websocket: WebSocket, interval: Duration, until: &Cell<Instant>) -> bool {
+    while Instant::now() < until.get() {
         sleep(interval).await;
         if round_trip(&mut websocket, 1, PONG_TIMEOUT).await.is_none() {
             return false;
@@ -151,12 +171,18 @@ impl IdleReport {
                     info.as_ref().map_or("it ended".into(), |info| printable(&info.to_string()));
                 lines.push(format!("after {} of silence: {how}", seconds(*after)));
             }
-            (None, Some((lost, survived))) => lines.push(format!(
-                "after {} of silence a Ping is not answered, after {} it is: somebody on the way \
-                 has forgotten the connection and told nobody",
-                seconds(lost),
-                seconds(survived)
-            )),
+            (None, Some((lost, survived))) => {
+                let before = if survived.is_zero() {
+                    String::new()
+                } else {
+                    format!(", after {} it is", seconds(survived))
+                };
+                lines.push(format!(
+                    "after {} of silence a Ping is not answered{before}: somebody on the way has \
+                     forgotten the connection and told nobody",
+                    seconds(lost)
+                ));
+            }
             (None, None) if self.spoken == 0 => {
                 lines.push(format!("{} of silence are allowed", seconds(self.tried)));
             }

@@ -8,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -223,7 +224,7 @@ fn explain_shows_a_clock_while_it_waits() {
 }
 
 #[test]
-fn explain_finds_the_silence_that_is_cut() {
+fn explain_finds_that_silence_is_allowed() {
     let server = serve(&[]);
     let url = format!("ws://{}/echo", server.address);
     let (code, out) = explain_json(&["--idle", "1", &url]);
@@ -232,6 +233,69 @@ fn explain_finds_the_silence_that_is_cut() {
         (&out["idle"]["cut_after_s"], &out["idle"]["pings_help"]),
         (&Value::Null, &true.into())
     );
+}
+
+/// A server that ends each connection, or forgets it, after this silence of the client's, and
+/// answers control frames until then.
+fn impatient(silence: Duration, forgets: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut buffer = [0; 16 << 10];
+                let read = stream.read(&mut buffer).unwrap();
+                let head = String::from_utf8_lossy(&buffer[..read]).into_owned();
+                let Some(answer) = common::accepting(&head) else { return };
+                stream.write_all(answer.as_bytes()).unwrap();
+                stream.set_read_timeout(Some(silence)).unwrap();
+                // A masked control frame: two bytes, the masking key, and the payload.
+                while let Ok(read @ 1..) = stream.read(&mut buffer) {
+                    let (head, payload) = buffer[..read].split_at(6);
+                    let is_close = head[0] == 0x88;
+                    let length = head[1] & 0x7f;
+                    let masks = head[2..].iter().cycle();
+                    let unmasked = payload.iter().zip(masks).map(|(byte, mask)| byte ^ mask);
+                    let opcode = if is_close { 0x88 } else { 0x8a };
+                    let answer: Vec<u8> = [opcode, length].into_iter().chain(unmasked).collect();
+                    stream.write_all(&answer).unwrap();
+                    if is_close {
+                        return;
+                    }
+                }
+                if forgets {
+                    stream.set_read_timeout(None).unwrap();
+                    while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
+                }
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn explain_finds_the_silence_that_a_server_does_not_allow() {
+    let url = impatient(Duration::from_millis(1500), false);
+    let (code, out) = explain_json(&["--idle", "4", &url]);
+    let idle = &out["idle"];
+    assert_eq!((code, &idle["pings_help"]), (Some(5), &true.into()), "{out:#}");
+    let cut_after = idle["cut_after_s"].as_f64().unwrap();
+    assert!((1.4..4.0).contains(&cut_after), "{idle:#}");
+    assert_eq!(out["failed_step"], "open");
+}
+
+#[test]
+fn explain_finds_a_connection_that_is_forgotten() {
+    let url = impatient(Duration::from_millis(700), true);
+    let (code, out) = explain_json(&["--idle", "2", &url]);
+    let idle = &out["idle"];
+    assert_eq!((code, &idle["cut_after_s"]), (Some(5), &Value::Null), "{out:#}");
+    assert_eq!(
+        (&idle["answered_after_s"], &idle["unanswered_after_s"]),
+        (&0.5.into(), &1.0.into())
+    );
+    assert_eq!(idle["pings_help"], true, "{idle:#}");
 }
 
 #[test]
