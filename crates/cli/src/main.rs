@@ -19,6 +19,7 @@ mod client;
 mod connect;
 mod curl;
 mod explain;
+mod help;
 mod ping;
 mod pipes;
 mod screen;
@@ -41,6 +42,7 @@ use self::client::url::looks_like_url;
     version,
     about,
     arg_required_else_help = true,
+    disable_help_subcommand = true,
     after_help = "\
 fdx URL is fdx connect URL."
 )]
@@ -62,6 +64,12 @@ enum Command {
     Explain(explain::Args),
     /// Measure round trips of a WebSocket by Pings
     Ping(ping::Args),
+    /// Print the help of a command or a topic
+    Help(help::HelpArgs),
+    /// Print the completions of a shell
+    Completions(help::CompletionsArgs),
+    /// Print a manual page, or write all of them to a folder
+    Man(help::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +93,9 @@ fn main() -> ExitCode {
         Command::Curl(args) => curl::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Ping(args) => ping::run(&args),
+        Command::Help(args) => help::help(&args, Cli::command()),
+        Command::Completions(args) => help::completions(&args, Cli::command()),
+        Command::Man(args) => help::man(&args, Cli::command()),
     }
 }
 
