@@ -26,7 +26,7 @@ pub(crate) fn has_tls(url: &str) -> bool {
     })
 }
 
-/// Returns the scheme, if there is one. The `localhost` of `localhost:9001` is none.
+/// Returns the scheme, if there is one. The `localhost` of `localhost:9001` is not one.
 fn scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once(':')?;
     let is_of_socket =

@@ -1,9 +1,5 @@
 //! The options of curl, and what each means for a WebSocket.
 
-use std::ffi::OsStr;
-
-use super::translate::Translation;
-
 /// What an option of curl means.
 pub(super) enum Meaning {
     /// Without a value: words of `fdx connect`.
@@ -13,9 +9,9 @@ pub(super) enum Meaning {
     /// With a value: this header field with it.
     Header(&'static str),
     /// Without a value: something else.
-    Switch(fn(&mut Translation)),
+    Switch(SwitchEffect),
     /// With a value: something else.
-    Value(fn(&mut Translation, &OsStr) -> Result<(), String>),
+    Value(ValueEffect),
     /// With one possible value; another is refused for this reason.
     Only(&'static str, &'static str),
     /// Without a value, and without a meaning for a WebSocket.
@@ -24,6 +20,33 @@ pub(super) enum Meaning {
     IgnoredValue,
     /// Not possible with a WebSocket, for this reason.
     Refused(&'static str),
+}
+
+/// What an option without a value does, if it is more than words of `fdx connect`.
+#[derive(Clone, Copy)]
+pub(super) enum SwitchEffect {
+    Globoff,
+    Location,
+    Silent,
+}
+
+/// What an option with a value does, if it is more than an option of `fdx connect`.
+#[derive(Clone, Copy)]
+pub(super) enum ValueEffect {
+    Bearer,
+    Cert,
+    Cookie,
+    Header,
+    Key,
+    MaxRedirects,
+    NoProxy,
+    Proxy,
+    Referer,
+    Socks5,
+    Socks5Hostname,
+    UnixSocket,
+    Url,
+    User,
 }
 
 use Meaning::{Header, Ignored, IgnoredValue, Only, Option as Opt, Refused, Switch, Value, Words};
@@ -40,22 +63,22 @@ const UNKNOWN_TO_FDX: &str = "fdx has no such setting; leave it out";
 /// The options that have a meaning here, or are refused with a reason.
 const OPTIONS: &[CurlOption] = &[
     // What browsers' tools copy.
-    (' ', "url", Value(Translation::url)),
-    ('H', "header", Value(Translation::header)),
-    ('b', "cookie", Value(Translation::cookie)),
+    (' ', "url", Value(ValueEffect::Url)),
+    ('H', "header", Value(ValueEffect::Header)),
+    ('b', "cookie", Value(ValueEffect::Cookie)),
     (' ', "compressed", Ignored),
     ('k', "insecure", Words(&["--insecure"])),
-    ('g', "globoff", Switch(Translation::globoff)),
+    ('g', "globoff", Switch(SwitchEffect::Globoff)),
     ('X', "request", Only("GET", "a WebSocket is opened by GET")),
     // The request.
     ('A', "user-agent", Header("User-Agent")),
-    ('e', "referer", Value(Translation::referer)),
-    ('u', "user", Value(Translation::user)),
-    (' ', "oauth2-bearer", Value(Translation::bearer)),
+    ('e', "referer", Value(ValueEffect::Referer)),
+    ('u', "user", Value(ValueEffect::User)),
+    (' ', "oauth2-bearer", Value(ValueEffect::Bearer)),
     (' ', "basic", Ignored),
-    ('L', "location", Switch(Translation::location)),
-    (' ', "location-trusted", Switch(Translation::location)),
-    (' ', "max-redirs", Value(Translation::max_redirects)),
+    ('L', "location", Switch(SwitchEffect::Location)),
+    (' ', "location-trusted", Switch(SwitchEffect::Location)),
+    (' ', "max-redirs", Value(ValueEffect::MaxRedirects)),
     ('G', "get", Ignored),
     (' ', "path-as-is", Refused(UNKNOWN_TO_FDX)),
     ('0', "http1.0", Refused("a WebSocket needs HTTP/1.1 or later")),
@@ -65,14 +88,14 @@ const OPTIONS: &[CurlOption] = &[
     (' ', "http3", Words(&["--http", "3"])),
     (' ', "http3-only", Words(&["--http", "3"])),
     // The way.
-    ('x', "proxy", Value(Translation::proxy)),
-    (' ', "noproxy", Value(Translation::no_proxy)),
-    (' ', "socks5", Value(Translation::socks5)),
-    (' ', "socks5-hostname", Value(Translation::socks5_hostname)),
+    ('x', "proxy", Value(ValueEffect::Proxy)),
+    (' ', "noproxy", Value(ValueEffect::NoProxy)),
+    (' ', "socks5", Value(ValueEffect::Socks5)),
+    (' ', "socks5-hostname", Value(ValueEffect::Socks5Hostname)),
     ('U', "proxy-user", Refused("write it into the proxy's URL: --proxy http://NAME:PASSWORD@…")),
     (' ', "resolve", Opt("--resolve")),
     (' ', "connect-to", Opt("--connect-to")),
-    (' ', "unix-socket", Value(Translation::unix_socket)),
+    (' ', "unix-socket", Value(ValueEffect::UnixSocket)),
     ('m', "max-time", Opt("--timeout")),
     (' ', "connect-timeout", Opt("--connect-timeout")),
     ('4', "ipv4", Refused(UNKNOWN_TO_FDX)),
@@ -80,8 +103,8 @@ const OPTIONS: &[CurlOption] = &[
     (' ', "interface", Refused(UNKNOWN_TO_FDX)),
     // TLS.
     (' ', "cacert", Opt("--ca")),
-    ('E', "cert", Value(Translation::cert)),
-    (' ', "key", Value(Translation::key)),
+    ('E', "cert", Value(ValueEffect::Cert)),
+    (' ', "key", Value(ValueEffect::Key)),
     (' ', "cert-type", IgnoredValue),
     (' ', "key-type", IgnoredValue),
     ('1', "tlsv1", Ignored),
@@ -93,7 +116,7 @@ const OPTIONS: &[CurlOption] = &[
     ('v', "verbose", Words(&["--verbose"])),
     ('i', "include", Words(&["--verbose"])),
     (' ', "show-headers", Words(&["--verbose"])),
-    ('s', "silent", Switch(Translation::silent)),
+    ('s', "silent", Switch(SwitchEffect::Silent)),
     ('S', "show-error", Ignored),
     ('N', "no-buffer", Ignored),
     ('f', "fail", Ignored),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{ArgAction, Command};
 
-use super::options::{self, Meaning};
+use super::options::{self, Meaning, SwitchEffect, ValueEffect};
 use super::words::os_string;
 
 /// The redirections that curl follows with `--location`.
@@ -194,9 +194,9 @@ impl Translation {
                 let field = [name.as_bytes(), b": ", value()?.as_encoded_bytes()].concat();
                 self.push_header(os_string(field));
             }
-            Meaning::Switch(take) => take(self),
-            Meaning::Value(take) => {
-                take(self, &value()?).map_err(|why| format!("{option}: {why}"))?;
+            Meaning::Switch(effect) => self.switch(*effect),
+            Meaning::Value(effect) => {
+                self.value(*effect, &value()?).map_err(|why| format!("{option}: {why}"))?;
             }
 
             Meaning::Only(possible, why) => {
@@ -214,11 +214,38 @@ impl Translation {
         Ok(())
     }
 
+    fn switch(&mut self, effect: SwitchEffect) {
+        match effect {
+            SwitchEffect::Globoff => self.globoff(),
+            SwitchEffect::Location => self.location(),
+            SwitchEffect::Silent => self.silent(),
+        }
+    }
+
+    fn value(&mut self, effect: ValueEffect, value: &OsStr) -> Result<(), String> {
+        match effect {
+            ValueEffect::Bearer => self.bearer(value),
+            ValueEffect::Cert => self.cert(value),
+            ValueEffect::Cookie => self.cookie(value),
+            ValueEffect::Header => self.header(value),
+            ValueEffect::Key => self.key(value),
+            ValueEffect::MaxRedirects => self.max_redirects(value),
+            ValueEffect::NoProxy => self.no_proxy(value),
+            ValueEffect::Proxy => self.proxy(value),
+            ValueEffect::Referer => self.referer(value),
+            ValueEffect::Socks5 => self.socks5(value),
+            ValueEffect::Socks5Hostname => self.socks5_hostname(value),
+            ValueEffect::UnixSocket => self.unix_socket(value),
+            ValueEffect::Url => self.url(value),
+            ValueEffect::User => self.user(value),
+        }
+    }
+
     fn push_header(&mut self, field: OsString) {
         self.words.extend(["--header".into(), field]);
     }
 
-    pub(super) fn url(&mut self, url: &OsStr) -> Result<(), String> {
+    fn url(&mut self, url: &OsStr) -> Result<(), String> {
         let url = url.to_str().ok_or("the URL is not UTF-8")?;
         match self.url.replace(url.into()) {
             None => Ok(()),
@@ -228,7 +255,7 @@ impl Translation {
 
     /// Takes a header field: `NAME: VALUE`, `NAME;` with an empty value, `NAME:` for none of this
     /// name, or `@FILE`.
-    pub(super) fn header(&mut self, field: &OsStr) -> Result<(), String> {
+    fn header(&mut self, field: &OsStr) -> Result<(), String> {
         let bytes = field.as_encoded_bytes();
         if bytes.first() == Some(&b'@') {
             self.push_header(field.into());
@@ -295,7 +322,7 @@ impl Translation {
     }
 
     /// Takes cookies. curl reads those without `=` from a file of that name.
-    pub(super) fn cookie(&mut self, cookies: &OsStr) -> Result<(), String> {
+    fn cookie(&mut self, cookies: &OsStr) -> Result<(), String> {
         let bytes = cookies.as_encoded_bytes();
         if !bytes.contains(&b'=') && !bytes.is_empty() {
             return Err("files of cookies are not read; give NAME=VALUE, or --cookie @FILE".into());
@@ -306,7 +333,7 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn referer(&mut self, referer: &OsStr) -> Result<(), String> {
+    fn referer(&mut self, referer: &OsStr) -> Result<(), String> {
         let bytes = referer.as_encoded_bytes();
         let bytes = bytes.strip_suffix(b";auto").unwrap_or(bytes);
         if bytes.is_empty() {
@@ -316,7 +343,7 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn user(&mut self, user: &OsStr) -> Result<(), String> {
+    fn user(&mut self, user: &OsStr) -> Result<(), String> {
         if !user.as_encoded_bytes().contains(&b':') {
             return Err("there is no password; give NAME:PASSWORD".into());
         }
@@ -324,7 +351,7 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn bearer(&mut self, token: &OsStr) -> Result<(), String> {
+    fn bearer(&mut self, token: &OsStr) -> Result<(), String> {
         if token.is_empty() {
             return Err("it is empty".into());
         }
@@ -332,11 +359,11 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn location(&mut self) {
+    fn location(&mut self) {
         self.follows = true;
     }
 
-    pub(super) fn max_redirects(&mut self, count: &OsStr) -> Result<(), String> {
+    fn max_redirects(&mut self, count: &OsStr) -> Result<(), String> {
         let count = count.to_str().and_then(|count| count.parse::<i32>().ok());
         // -1 is any number.
         let count = count.ok_or("it is not a number")?;
@@ -345,22 +372,22 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn globoff(&mut self) {
+    fn globoff(&mut self) {
         self.globs = false;
     }
 
-    pub(super) fn silent(&mut self) {
+    fn silent(&mut self) {
         self.is_silent = true;
     }
 
-    pub(super) fn proxy(&mut self, proxy: &OsStr) -> Result<(), String> {
+    fn proxy(&mut self, proxy: &OsStr) -> Result<(), String> {
         let proxy = proxy.to_str().ok_or("the URL is not UTF-8")?;
         let proxy = if proxy.is_empty() { "none" } else { proxy };
         self.words.extend(["--proxy".into(), proxy.into()]);
         Ok(())
     }
 
-    pub(super) fn no_proxy(&mut self, list: &OsStr) -> Result<(), String> {
+    fn no_proxy(&mut self, list: &OsStr) -> Result<(), String> {
         if list != "*" {
             return Err("use the variable NO_PROXY, or --proxy none".into());
         }
@@ -368,15 +395,15 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn socks5(&mut self, proxy: &OsStr) -> Result<(), String> {
+    fn socks5(&mut self, proxy: &OsStr) -> Result<(), String> {
         self.proxy(&os_string([b"socks5://", proxy.as_encoded_bytes()].concat()))
     }
 
-    pub(super) fn socks5_hostname(&mut self, proxy: &OsStr) -> Result<(), String> {
+    fn socks5_hostname(&mut self, proxy: &OsStr) -> Result<(), String> {
         self.proxy(&os_string([b"socks5h://", proxy.as_encoded_bytes()].concat()))
     }
 
-    pub(super) fn unix_socket(&mut self, path: &OsStr) -> Result<(), String> {
+    fn unix_socket(&mut self, path: &OsStr) -> Result<(), String> {
         let path = path.to_str().ok_or("the path is not UTF-8")?;
         if path.contains(':') {
             return Err("the path has a colon".into());
@@ -385,7 +412,7 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn cert(&mut self, cert: &OsStr) -> Result<(), String> {
+    fn cert(&mut self, cert: &OsStr) -> Result<(), String> {
         if cert.as_encoded_bytes().contains(&b':') && !Path::new(cert).exists() {
             return Err("there is no such file; one with a password can't be used".into());
         }
@@ -393,7 +420,7 @@ impl Translation {
         Ok(())
     }
 
-    pub(super) fn key(&mut self, key: &OsStr) -> Result<(), String> {
+    fn key(&mut self, key: &OsStr) -> Result<(), String> {
         if key.is_empty() {
             return Err("the name of the file is empty".into());
         }

@@ -82,8 +82,8 @@ impl Address {
         }
     }
 
-    /// Returns the addresses by which clients reach it: itself, or if it is that of every interface,
-    /// loopback's and this machine's.
+    /// Returns the addresses by which clients reach it: itself, or if it is that of every
+    /// interface, loopback's and this machine's.
     pub(super) fn reachable(&self) -> Vec<SocketAddr> {
         match self {
             Self::Tcp(address) if address.ip().is_unspecified() => {
