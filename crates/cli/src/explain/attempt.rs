@@ -158,7 +158,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the status alone says that no WebSocket is opened.
+    /// Whether the status says that no WebSocket is opened.
     fn is_status_broken(&self) -> bool {
         let (_, rules) = self.rules();
         rules.first().is_some_and(|status| !status.is_obeyed)

@@ -33,7 +33,7 @@ pub(super) struct IdleReport {
     /// The Pings and messages that the server sent by itself, which end the silence.
     pub(super) spoken: u64,
     /// The silence after which a Ping was not answered, and the longest after which one was, where
-    /// nothing ended the connection: somebody on the way has forgotten it.
+    /// nothing ended the connection: a device on the way has forgotten it.
     pub(super) forgotten: Option<(Duration, Duration)>,
     /// The time between pings, and whether they kept a connection open.
     pub(super) with_pings: (Duration, bool),
@@ -178,8 +178,8 @@ impl IdleReport {
                     format!(", after {} it is", seconds(survived))
                 };
                 lines.push(format!(
-                    "after {} of silence a Ping is not answered{before}: somebody on the way has \
-                     forgotten the connection and told nobody",
+                    "after {} of silence a Ping is not answered{before}: a device on the way has \
+                     forgotten the connection without a word",
                     seconds(lost)
                 ));
             }

@@ -162,7 +162,7 @@ async fn compare(
     };
     let mut differences = original.differences(&seen);
     if !has_failed && !is_asked_for {
-        // What the server supports is told in any case.
+        // What the server supports is shown in any case.
         let is_version = |difference: &Difference| {
             matches!(difference, Difference::Http1 | Difference::Http2 | Difference::Http3)
         };

@@ -37,7 +37,7 @@ impl Printer {
     pub(super) fn line(&self, line: &str) {
         self.clear_clock();
         if self.has_lines {
-            // Whoever reads it may have gone; the exit code says the rest.
+            // The reader may have gone; the exit code says the rest.
             let _ = writeln!(io::stdout(), "{line}");
         }
     }

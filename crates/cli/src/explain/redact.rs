@@ -5,7 +5,7 @@ use crate::base::escape::printable;
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";
 
-/// Subprotocols longer than this are likely tokens that somebody sends as one.
+/// Subprotocols longer than this are likely tokens in the place of one.
 const MAX_SUBPROTOCOL: usize = 40;
 
 /// Parts of the names of query parameters that are often secrets.

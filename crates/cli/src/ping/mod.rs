@@ -184,7 +184,7 @@ fn unanswered(summary: &Summary, number: u64, limit: Duration) {
     }
 }
 
-/// Prints a line. Whoever reads it may have gone.
+/// Prints a line. The reader may have gone.
 fn line(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stdout(), "{text}");

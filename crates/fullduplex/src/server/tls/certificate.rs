@@ -178,10 +178,10 @@ fn normal_name(name: &str) -> Result<String, Error> {
 pub struct CertificateInfo {
     /// The DNS names that it is used for. Without names it is used only as the default.
     pub names: Vec<String>,
-    /// Whose certificate it is, such as `CN=example.com`; of several parts, separated by commas.
+    /// The name of its holder, such as `CN=example.com`; of several parts, separated by commas.
     /// Empty for many that have only DNS names.
     pub subject: String,
-    /// Who signed it, such as `C=US, O=Let's Encrypt, CN=R11`.
+    /// The name of the authority that signed it, such as `C=US, O=Let's Encrypt, CN=R11`.
     pub issuer: String,
     /// The start of its validity.
     pub not_before: SystemTime,
