@@ -20,6 +20,7 @@ mod connect;
 mod curl;
 mod explain;
 mod help;
+mod listen;
 mod ping;
 mod pipes;
 mod screen;
@@ -64,6 +65,8 @@ enum Command {
     Explain(explain::Args),
     /// Measure round trips of a WebSocket by Pings
     Ping(ping::Args),
+    /// Wait for clients, show what they send, and answer by typing
+    Listen(listen::Args),
     /// Print the help of a command or a topic
     Help(help::HelpArgs),
     /// Print the completions of a shell
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
         Command::Curl(args) => curl::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Ping(args) => ping::run(&args),
+        Command::Listen(args) => listen::run(args),
         Command::Help(args) => help::help(&args, Cli::command()),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),

@@ -10,7 +10,7 @@ use super::Args;
 use crate::base::secrets::without_credentials;
 use crate::base::signals::EndSignals;
 use crate::pipes::{Format, InputFormat, OutputFormat, read_actions, write_events};
-use crate::screen::{self, ConnectionFacts, Feed, SavedMessages, ScreenSettings, TerminalSides};
+use crate::screen::{self, ConnectionFacts, Feed, ScreenSettings, TerminalSides};
 use crate::session::{Action, Event, Link, QueueReceiver, QueueSender, SessionSettings};
 
 /// What a session needs beside the connection.
@@ -89,7 +89,6 @@ impl Sides {
             args: args.screen.clone(),
             greeting: if is_greeted { title.greeting } else { String::new() },
             facts: ConnectionFacts { negotiated: title.negotiated, stats: link.stats_source() },
-            saved: SavedMessages::default(),
             sends_binary: self.input.format == Format::Raw,
             interrupter: signals.interrupter(),
         }

@@ -1,6 +1,6 @@
 //! What the user types, read in a thread.
 
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _};
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -47,13 +47,14 @@ pub(crate) fn read_keys() -> mpsc::Receiver<Typed> {
 pub(crate) fn read_lines() -> mpsc::Receiver<Typed> {
     let (sender, receiver) = mpsc::channel(16);
     thread::spawn(move || {
+        let is_terminal = cfg!(unix) && io::stdin().is_terminal();
         let mut input = BufReader::new(io::stdin());
         let mut line = Vec::new();
         loop {
             line.clear();
             let typed = match input.read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => Typed::End,
-                Ok(len) if cfg!(unix) && len >= MAX_TERMINAL_LINE - 1 => Typed::CutLine,
+                Ok(len) if is_terminal && len >= MAX_TERMINAL_LINE - 1 => Typed::CutLine,
                 Ok(_) => {
                     let text = String::from_utf8_lossy(&line);
                     Typed::Line(text.trim_end_matches(['\r', '\n']).to_owned())

@@ -32,7 +32,6 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::args::ScreenArgs;
 pub(crate) use self::info::ConnectionFacts;
-pub(crate) use self::saved::SavedMessages;
 pub(crate) use self::terminal::restore;
 
 use self::terminal::Output;
@@ -58,7 +57,6 @@ pub(crate) enum Feed {
     /// The session of one connection.
     One(QueueReceiver<Event>),
     /// The sessions of several connections.
-    #[allow(dead_code, reason = "of a server")]
     Many(QueueReceiver<LabelledEvent>),
     /// Nothing is drawn: standard output is not a terminal, and takes the messages.
     None,
@@ -82,7 +80,6 @@ pub(crate) struct ScreenSettings {
     pub(crate) greeting: String,
     /// What `/info` shows.
     pub(crate) facts: ConnectionFacts,
-    pub(crate) saved: SavedMessages,
     /// Whether lines are sent as binary messages.
     pub(crate) sends_binary: bool,
     pub(crate) interrupter: Interrupter,
@@ -114,6 +111,7 @@ pub(crate) fn start(
     let kind = match &actions {
         None => InputKind::None,
         Some(_) if settings.args.plain || is_dumb || !output.is_terminal() => InputKind::Lines,
+        Some(_) if !io::stdin().is_terminal() => InputKind::Lines,
         Some(_) if cfg!(unix) => InputKind::Keys,
         Some(_) => InputKind::Lines,
     };
@@ -123,8 +121,12 @@ pub(crate) fn start(
 /// Returns the file of the history: `fdx/history` in the folder for the state of programs, by the
 /// XDG Base Directory Specification.
 fn history_file() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let folder = absolute("XDG_STATE_HOME");
+    let folder = absolute_folder("XDG_STATE_HOME");
     let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))?;
     Some(folder.join("fdx/history"))
+}
+
+/// Returns the folder that a variable names; relative ones do not count.
+fn absolute_folder(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
 }

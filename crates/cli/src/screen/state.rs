@@ -56,7 +56,7 @@ impl State {
         actions: mpsc::Sender<Action>,
         background: mpsc::Sender<Background>,
     ) -> Self {
-        let ScreenSettings { args, greeting, facts, saved, sends_binary, interrupter } = settings;
+        let ScreenSettings { args, greeting, facts, sends_binary, interrupter } = settings;
         let mut state = Self {
             canvas: Canvas::new(kind, output),
             draws_events,
@@ -69,7 +69,7 @@ impl State {
             last: None,
             counts: ControlCounts::default(),
             facts,
-            saved,
+            saved: SavedMessages::default(),
             sends_binary,
             has_ended: false,
             interrupter,
@@ -81,6 +81,12 @@ impl State {
         }
         if kind == InputKind::Keys {
             state.load_history();
+        }
+        if kind != InputKind::None {
+            match SavedMessages::load() {
+                Ok(saved) => state.saved = saved,
+                Err(why) => state.canvas.error(&why),
+            }
         }
         state
     }
