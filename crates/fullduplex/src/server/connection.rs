@@ -19,10 +19,11 @@ use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::forwarded::AddressSource;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::proxy_protocol::{ProxyProtocolError, ProxyStatus};
+use crate::server::state::connection_limit::Permit;
 use crate::server::state::handshake_limit::PendingHandshake;
-use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
+use crate::server::state::permit::RequestPermit;
 use crate::server::state::rejection::RejectedClient;
 #[cfg(feature = "hyper")]
 use crate::transport::http1;
@@ -34,7 +35,7 @@ pub(crate) struct AcceptedConnection {
     pub(crate) stream: NetStream,
     pub(crate) peer: PeerAddr,
     pub(crate) pending: PendingHandshake,
-    pub(crate) permit: Arc<ConnectionPermit>,
+    pub(crate) permit: Permit,
 }
 
 /// Spawns the task that serves a connection, until the handler has it or it ends.
@@ -113,7 +114,7 @@ async fn establish(
     mut stream: NetStream,
     received: &mut BytesMut,
     remote: &mut ConnectInfo,
-    permit: &mut Arc<ConnectionPermit>,
+    permit: &mut Permit,
 ) -> Result<Established, Error> {
     let limit = context.config.handshake_limits.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", limit);
@@ -142,7 +143,7 @@ fn dispatch(
     established: Result<Established, Error>,
     received: BytesMut,
     remote: ConnectInfo,
-    mut permit: Arc<ConnectionPermit>,
+    mut permit: Permit,
 ) -> FirstRequest {
     let context = context.clone();
     let Established { stream, protocol } = match established {
@@ -190,6 +191,7 @@ fn dispatch(
             let checked = request.check_remote(remote, &context.config);
             match checked.and_then(|()| reassign_to_client(&context, &request, &mut permit)) {
                 Ok(()) => {
+                    let permit = RequestPermit::Connection(permit);
                     let handshake = context.handshake(request, responder, permit);
                     return FirstRequest::ForHandler(handshake);
                 }
@@ -213,7 +215,7 @@ fn dispatch(
 fn reassign_to_client(
     context: &ServerContext,
     request: &IncomingRequest,
-    permit: &mut Arc<ConnectionPermit>,
+    permit: &mut Permit,
 ) -> Result<(), RejectionCause> {
     let is_forwarded =
         |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Forwarded(_));

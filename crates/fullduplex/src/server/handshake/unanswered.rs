@@ -11,6 +11,7 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, RejectionCause};
 use crate::server::state::handle::ServerHandle;
+use crate::server::state::permit::RequestPermit;
 use crate::server::state::server_state::{Admission, ServerState};
 use crate::server::state::stats::HandshakeOutcome;
 use crate::server::state::trace;
@@ -128,6 +129,7 @@ impl UnansweredRequest {
                 let permit = server.try_acquire(None);
                 let permit =
                     permit.map_err(|full| RejectionCause::Policy(503, full.to_string()))?;
+                let permit = RequestPermit::Connection(permit);
                 self.admission = Some(Admission { server, permit });
                 Ok(())
             }

@@ -16,11 +16,11 @@ use crate::server::handshake::response::{SHUTTING_DOWN, shutting_down};
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
-use crate::server::state::connection_limit::LimitReached;
+use crate::server::state::connection_limit::{LimitReached, Permit};
 use crate::server::state::panics::{PanicWatch, record_handler_panic};
-use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
+use crate::server::state::permit::RequestPermit;
 use crate::server::state::rejection::{RejectedClient, RejectionReason};
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::server_state::DrainSignal;
@@ -72,24 +72,17 @@ impl ServerContext {
     }
 
     /// Returns the permit of a new connection, unless a limit is reached.
-    pub(crate) fn acquire_permit(
-        &self,
-        peer: &PeerAddr,
-    ) -> Result<Arc<ConnectionPermit>, LimitReached> {
+    pub(crate) fn acquire_permit(&self, peer: &PeerAddr) -> Result<Permit, LimitReached> {
         self.state.try_acquire((!self.config.is_exempt_per_address(peer)).then_some(peer))
     }
 
     /// Counts a connection for its client, once a proxy has named that.
     pub(crate) fn reassign_permit(
         &self,
-        permit: &mut Arc<ConnectionPermit>,
+        permit: &mut Permit,
         peer: &PeerAddr,
     ) -> Result<(), LimitReached> {
-        let permit = Arc::get_mut(permit).and_then(ConnectionPermit::limiter_permit_mut);
-        match permit {
-            Some(permit) if !self.config.is_exempt_per_address(peer) => permit.reassign(peer),
-            _ => Ok(()),
-        }
+        if self.config.is_exempt_per_address(peer) { Ok(()) } else { permit.reassign(peer) }
     }
 
     /// Reports a handshake that was evicted for a newer one. One that the end of the server
@@ -125,20 +118,20 @@ impl ServerContext {
         sent
     }
 
-    /// Checks client and host of a request on a connection of many, and returns its permit: a new
-    /// one for a WebSocket that counts for its client, else the connection's.
+    /// Checks client and host of a request on a connection of many, and returns its permit: it
+    /// counts for the client if it is for a WebSocket.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn admit_request(
         &self,
         multiplexed: &MultiplexedPermit,
         request: &mut IncomingRequest,
         remote: &ConnectInfo,
-    ) -> Result<Arc<ConnectionPermit>, RejectionCause> {
+    ) -> Result<RequestPermit, RejectionCause> {
         request.check_remote(remote.clone(), &self.config)?;
         let client = request.connect_info().map(|remote| remote.client.to_peer());
         let counted = client
             .filter(|client| request.is_websocket && !self.config.is_exempt_per_address(client));
-        let Some(client) = counted else { return Ok(multiplexed.permit().clone()) };
+        let Some(client) = counted else { return Ok(multiplexed.uncounted()) };
         let permit = multiplexed.permit_for(&client, &self.state.limiter);
         permit.map_err(|full| RejectionCause::Policy(429, full.to_string()))
     }
@@ -163,7 +156,7 @@ impl ServerContext {
         &self,
         request: Box<IncomingRequest>,
         responder: impl Into<Responder<NetStream>>,
-        permit: Arc<ConnectionPermit>,
+        permit: RequestPermit,
     ) -> Handshake {
         let admission = Admission { server: self.state.clone(), permit };
         Handshake::new(request, responder.into(), self.config.clone()).with_admission(admission)

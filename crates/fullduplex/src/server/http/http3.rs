@@ -27,9 +27,9 @@ use crate::server::listen::listener::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::tls_info::TlsInfo;
+use crate::server::state::connection_limit::Permit;
 use crate::server::state::handshake_limit::PendingHandshake;
 use crate::server::state::panics::PanicWatch;
-use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::RejectedClient;
 use crate::server::tls::ServerTls;
@@ -150,7 +150,7 @@ async fn serve(
     local_port: u16,
     peer: PeerAddr,
     pending: PendingHandshake,
-    mut permit: Arc<ConnectionPermit>,
+    mut permit: Permit,
 ) {
     let _panic_watch = PanicWatch(context.state.record.clone());
     let rejections = Some(&context.state.rejections);

@@ -87,22 +87,26 @@ struct LimiterState {
     by_address: HashMap<LimitKey, u32>,
 }
 
-/// The address that a connection counts for. 16 bytes.
+/// The address that a connection counts for: the first 64 bits of an IPv6 address. Those of
+/// multicast addresses, from which nothing comes (RFC 4291 §2.7), stand for all others. A number,
+/// as each connection has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum LimitKey {
-    /// Counts towards the total only.
-    Unlimited,
-    V4(u32),
-    /// The first 64 bits of the address.
-    V6(u64),
-}
+struct LimitKey(u64);
 
 impl LimitKey {
+    /// Counts towards the total only.
+    const UNLIMITED: Self = Self(u64::MAX);
+    /// What the 32 bits of an IPv4 address are added to.
+    const V4: u64 = 0xff00 << 48;
+    /// A multicast address, if a proxy forwards one.
+    const MULTICAST: Self = Self(0xff01 << 48);
+
     fn of(peer: &PeerAddr) -> Self {
         match peer.ip() {
-            None => Self::Unlimited,
-            Some(IpAddr::V4(ip)) => Self::V4(ip.to_bits()),
-            Some(IpAddr::V6(ip)) => Self::V6((ip.to_bits() >> 64) as u64),
+            None => Self::UNLIMITED,
+            Some(IpAddr::V4(ip)) => Self(Self::V4 | u64::from(ip.to_bits())),
+            Some(IpAddr::V6(ip)) if ip.is_multicast() => Self::MULTICAST,
+            Some(IpAddr::V6(ip)) => Self((ip.to_bits() >> 64) as u64),
         }
     }
 }
@@ -157,7 +161,7 @@ impl ConnectionLimiter {
         client: &PeerAddr,
     ) -> Result<Option<IpPermit>, LimitReached> {
         let key = self.0.state.lock().increment(LimitKey::of(client))?;
-        Ok((key != LimitKey::Unlimited).then(|| IpPermit { shared: self.0.clone(), key }))
+        Ok((key != LimitKey::UNLIMITED).then(|| IpPermit { shared: self.0.clone(), key }))
     }
 
     /// Returns how many permits are in use, and how many connections were rejected.
@@ -185,10 +189,10 @@ impl ConnectionLimiter {
 
 impl LimiterState {
     /// Counts one more for an address. Returns the key to count down later:
-    /// [`LimitKey::Unlimited`] if addresses are not limited.
+    /// [`LimitKey::UNLIMITED`] if addresses are not limited.
     fn increment(&mut self, key: LimitKey) -> Result<LimitKey, LimitReached> {
-        let (Some(limit), true) = (self.limits.max_per_address, key != LimitKey::Unlimited) else {
-            return Ok(LimitKey::Unlimited);
+        let (Some(limit), true) = (self.limits.max_per_address, key != LimitKey::UNLIMITED) else {
+            return Ok(LimitKey::UNLIMITED);
         };
         let count = self.by_address.get(&key).copied().unwrap_or(0);
         if count >= limit {
@@ -214,7 +218,7 @@ impl LimiterState {
     }
 }
 
-/// A permit for a connection, returned to its [`ConnectionLimiter`] when dropped. 24 bytes.
+/// A permit for a connection, returned to its [`ConnectionLimiter`] when dropped. 16 bytes.
 ///
 /// ```
 /// use fullduplex::server::limits::{ConnectionLimiter, ConnectionLimits};
@@ -235,7 +239,7 @@ impl Permit {
     /// Returns whether the permit counts for this address.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn is_for(&self, client: &PeerAddr) -> bool {
-        self.key != LimitKey::Unlimited && self.key == LimitKey::of(client)
+        self.key != LimitKey::UNLIMITED && self.key == LimitKey::of(client)
     }
 
     /// Counts the connection for another address, such as that of the client behind a proxy.

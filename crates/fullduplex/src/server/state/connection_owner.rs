@@ -1,6 +1,5 @@
 //! A server as the owner of WebSockets.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
@@ -11,12 +10,12 @@ use crate::connection::open_connections::ConnectionOwner;
 use crate::connection::stats::ConnectionStats;
 use crate::server::state::panics;
 use crate::server::state::panics::{SUBSCRIBER, caught};
-use crate::server::state::permit::ConnectionPermit;
+use crate::server::state::permit::RequestPermit;
 use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace;
 
 impl ConnectionOwner for StatsRecorder {
-    type Permit = Arc<ConnectionPermit>;
+    type Permit = RequestPermit;
 
     fn count_round_trip(&self, took: Duration) {
         self.round_trip(took);

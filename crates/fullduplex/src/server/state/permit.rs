@@ -1,38 +1,17 @@
-//! Permits of connections, which a server counts, and of the WebSockets on shared connections.
+//! Permits of connections, which a server counts, and of the requests on them.
 
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) use self::multiplexed::MultiplexedPermit;
 use crate::server::state::connection_limit::Permit;
 
-/// The permit of a connection, which its WebSockets hold too.
+/// The permit of a request, which the WebSocket that it opens holds until its end.
 #[derive(Debug)]
-pub(crate) enum ConnectionPermit {
-    /// The permit of the limiter.
-    Connection(Permit),
-    /// The permit of a WebSocket that shares its connection. Boxed, as most have none.
+pub(crate) enum RequestPermit {
+    /// The permit of the connection, which has no other request.
+    Connection(#[allow(dead_code, reason = "held until it is dropped")] Permit),
+    /// The permit of a request that shares its connection. Boxed, as most have none.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     Stream(#[allow(dead_code, reason = "held until it is dropped")] Box<multiplexed::StreamPermit>),
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "without HTTP/2 and 3 there is one variant")]
-impl ConnectionPermit {
-    /// Returns the limiter's permit, if this is the permit of a connection.
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    fn limiter_permit(&self) -> Option<&Permit> {
-        match self {
-            Self::Connection(permit) => Some(permit),
-            Self::Stream(_) => None,
-        }
-    }
-
-    /// Returns the limiter's permit, to count the connection for another address.
-    pub(crate) fn limiter_permit_mut(&mut self) -> Option<&mut Permit> {
-        match self {
-            Self::Connection(permit) => Some(permit),
-            #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-            Self::Stream(_) => None,
-        }
-    }
 }
 
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
@@ -40,9 +19,11 @@ mod multiplexed {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::ConnectionPermit;
+    use super::RequestPermit;
     use crate::server::policy::peer::PeerAddr;
-    use crate::server::state::connection_limit::{ConnectionLimiter, IpPermit, LimitReached};
+    use crate::server::state::connection_limit::{
+        ConnectionLimiter, IpPermit, LimitReached, Permit,
+    };
 
     /// The permit of a connection that carries more than one request, perhaps of several
     /// clients. Clones share it.
@@ -55,54 +36,62 @@ mod multiplexed {
 
     #[derive(Debug)]
     struct MultiplexedShared {
-        permit: Arc<ConnectionPermit>,
+        permit: Permit,
         /// Whether a WebSocket is covered by the connection's own permit.
         covers_stream: AtomicBool,
     }
 
-    /// The permit of a WebSocket on a shared connection.
+    /// The permit of a request on a shared connection.
     #[derive(Debug)]
     pub(crate) struct StreamPermit {
         connection: MultiplexedPermit,
-        /// `None` if the connection's own permit covers the WebSocket.
-        ip_permit: Option<IpPermit>,
+        count: StreamCount,
+    }
+
+    /// How a request on a shared connection counts for its client.
+    #[derive(Debug)]
+    enum StreamCount {
+        /// Not at all.
+        Uncounted,
+        /// The connection's own permit covers it.
+        Covered,
+        /// By a permit of its own.
+        Counted(#[allow(dead_code, reason = "held until it is dropped")] IpPermit),
     }
 
     impl MultiplexedPermit {
-        pub(crate) fn new(permit: Arc<ConnectionPermit>) -> Self {
+        pub(crate) fn new(permit: Permit) -> Self {
             Self(Arc::new(MultiplexedShared { permit, covers_stream: AtomicBool::new(false) }))
         }
 
-        /// Returns the permit of the connection itself.
-        pub(crate) fn permit(&self) -> &Arc<ConnectionPermit> {
-            &self.0.permit
+        /// Returns the permit of a request that is not counted for its client.
+        pub(crate) fn uncounted(&self) -> RequestPermit {
+            self.stream(StreamCount::Uncounted)
         }
 
-        /// Counts a WebSocket for its client, and returns its permit: a new one, or the
-        /// connection's if addresses are not limited.
+        /// Counts a WebSocket for its client, if addresses are limited, and returns its permit.
         pub(crate) fn permit_for(
             &self,
             client: &PeerAddr,
             limiter: &ConnectionLimiter,
-        ) -> Result<Arc<ConnectionPermit>, LimitReached> {
-            let is_own_client =
-                self.permit().limiter_permit().is_some_and(|permit| permit.is_for(client));
-            let ip_permit = if is_own_client && !self.0.covers_stream.swap(true, Ordering::AcqRel) {
-                None
+        ) -> Result<RequestPermit, LimitReached> {
+            let is_own_client = self.0.permit.is_for(client);
+            let count = if is_own_client && !self.0.covers_stream.swap(true, Ordering::AcqRel) {
+                StreamCount::Covered
             } else {
-                match limiter.try_acquire_ip(client)? {
-                    None => return Ok(self.permit().clone()),
-                    ip_permit => ip_permit,
-                }
+                limiter.try_acquire_ip(client)?.map_or(StreamCount::Uncounted, StreamCount::Counted)
             };
-            let permit = StreamPermit { connection: self.clone(), ip_permit };
-            Ok(Arc::new(ConnectionPermit::Stream(Box::new(permit))))
+            Ok(self.stream(count))
+        }
+
+        fn stream(&self, count: StreamCount) -> RequestPermit {
+            RequestPermit::Stream(Box::new(StreamPermit { connection: self.clone(), count }))
         }
     }
 
     impl Drop for StreamPermit {
         fn drop(&mut self) {
-            if self.ip_permit.is_none() {
+            if matches!(self.count, StreamCount::Covered) {
                 self.connection.0.covers_stream.store(false, Ordering::Release);
             }
         }
@@ -114,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connection_permit_is_no_larger_than_the_limiters() {
-        assert_eq!(size_of::<ConnectionPermit>(), size_of::<Permit>());
+    fn request_permit_is_no_larger_than_the_limiters() {
+        assert_eq!(size_of::<RequestPermit>(), size_of::<Permit>());
     }
 }

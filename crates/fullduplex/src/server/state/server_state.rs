@@ -14,9 +14,9 @@ use crate::connection::open_connections::OpenConnections;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerLimits;
 use crate::server::policy::peer::PeerAddr;
-use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
+use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached, Permit};
 use crate::server::state::handshake_limit::HandshakeLimiter;
-use crate::server::state::permit::ConnectionPermit;
+use crate::server::state::permit::RequestPermit;
 use crate::server::state::rejection::RejectionReports;
 use crate::server::state::stats::ServerStats;
 use crate::server::state::stats::StatsRecorder;
@@ -105,7 +105,7 @@ impl ServerState {
     pub(crate) fn join<S: Transport>(
         &self,
         websocket: &WebSocket<S>,
-        permit: Arc<ConnectionPermit>,
+        permit: RequestPermit,
         span: Span,
     ) {
         let connection = self.websockets.add(websocket, permit, span);
@@ -155,13 +155,10 @@ impl ServerState {
     }
 
     /// Acquires a permit for a connection; `None` as the peer counts towards the total only.
-    pub(crate) fn try_acquire(
-        &self,
-        peer: Option<&PeerAddr>,
-    ) -> Result<Arc<ConnectionPermit>, LimitReached> {
+    pub(crate) fn try_acquire(&self, peer: Option<&PeerAddr>) -> Result<Permit, LimitReached> {
         let permit = self.limiter.try_acquire(peer.unwrap_or(&PeerAddr::Unix))?;
         self.record.accepted();
-        Ok(Arc::new(ConnectionPermit::Connection(permit)))
+        Ok(permit)
     }
 
     pub(crate) fn stats(&self) -> ServerStats {
@@ -175,11 +172,10 @@ impl ServerState {
     }
 }
 
-/// A server that has admitted a request, and the permit of the request's connection.
-#[derive(Clone)]
+/// A server that has admitted a request, and the request's permit.
 pub(crate) struct Admission {
     pub(crate) server: Arc<ServerState>,
-    pub(crate) permit: Arc<ConnectionPermit>,
+    pub(crate) permit: RequestPermit,
 }
 
 /// A signal that a drain has begun.

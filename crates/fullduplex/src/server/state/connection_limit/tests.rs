@@ -15,9 +15,9 @@ fn slots(total: u32, per_address: u32) -> ConnectionLimiter {
 }
 
 #[test]
-fn limits_slot_is_24_bytes() {
-    assert_eq!((size_of::<Permit>(), size_of::<Option<Permit>>()), (24, 24));
-    assert_eq!(size_of::<(LimitKey, u32)>(), 24);
+fn limits_slot_is_16_bytes() {
+    assert_eq!((size_of::<Permit>(), size_of::<Option<Permit>>()), (16, 16));
+    assert_eq!(size_of::<(LimitKey, u32)>(), 16);
 }
 
 #[test]
@@ -27,6 +27,9 @@ fn limits_count_an_ipv6_network_as_one_address() {
         ("192.0.2.1", "::ffff:192.0.2.1", true),
         ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
         ("2001:db8::1", "2001:db8:0:1::1", false),
+        // Addresses that nothing comes from, unless a proxy forwards them.
+        ("192.0.2.1", "ff00::c000:201:0:0:0:0", false),
+        ("ff00::c000:201:0:0:0:0", "ffff:ffff:ffff:ffff::", true),
     ] {
         let slots = slots(9, 1);
         let _first = slots.try_acquire(&peer(a)).unwrap();
