@@ -89,15 +89,15 @@ const IDLE_TICKS: u8 = 4;
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Timers {
-    /// In microseconds, as all times here; `NEVER` for never.
-    interval: u64,
-    timeout: u64,
-    /// When the keepalive is checked next, or, once the closing has started, its deadline.
+    interval: Interval,
+    timeout: Interval,
+    close_timeout: Interval,
+    /// When the keepalive is checked next, or, once the closing has started, its deadline. In
+    /// microseconds, as all times here; `NEVER` for never.
     due: u64,
     /// When the last keepalive ping was sent. This is also its payload.
     pinged_at: u64,
     idle: Option<Box<IdleTimeout>>,
-    close_timeout: u64,
     round_trip: u32,
     /// The number of received bytes that are accounted for: those before the last check, and the
     /// peer's Pings since. It wraps around.
@@ -116,6 +116,39 @@ pub(crate) struct Timers {
     unread_since_ping: bool,
 }
 
+/// A length of time in four bytes, as each connection has several: up to 35 minutes in
+/// microseconds, else in seconds, rounded up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Interval(u32);
+
+impl Interval {
+    const NEVER: Self = Self(u32::MAX);
+    /// Marks a number of seconds.
+    const SECONDS: u32 = 1 << 31;
+
+    /// 68 years and more are never.
+    fn new(time: Duration) -> Self {
+        let micros = micros(time);
+        match u32::try_from(micros) {
+            Ok(micros) if micros < Self::SECONDS => Self(micros),
+            _ => {
+                let seconds = u32::try_from(micros.div_ceil(SECOND)).ok();
+                let seconds = seconds.filter(|seconds| *seconds < Self::SECONDS);
+                seconds.map_or(Self::NEVER, |seconds| Self(Self::SECONDS | seconds))
+            }
+        }
+    }
+
+    /// Returns the microseconds; `NEVER` for never.
+    fn micros(self) -> u64 {
+        match self.0.checked_sub(Self::SECONDS) {
+            None => self.0.into(),
+            Some(_) if self == Self::NEVER => NEVER,
+            Some(seconds) => u64::from(seconds) * SECOND,
+        }
+    }
+}
+
 /// The state of the idle timeout, allocated only if there is one.
 #[derive(Debug)]
 struct IdleTimeout {
@@ -127,6 +160,9 @@ struct IdleTimeout {
 }
 
 const NEVER: u64 = u64::MAX;
+
+/// A second in microseconds.
+pub(crate) const SECOND: u64 = 1_000_000;
 
 /// The longest frame of a Ping: header, masking key, payload.
 const MAX_PING: u32 = 2 + 4 + 125;
@@ -142,12 +178,12 @@ impl Timers {
             Box::new(IdleTimeout { step, due: NEVER, ticks: 0 })
         };
         Self {
-            interval: config.interval.map_or(NEVER, micros),
-            timeout: micros(config.timeout),
+            interval: config.interval.map_or(Interval::NEVER, Interval::new),
+            timeout: Interval::new(config.timeout),
+            close_timeout: Interval::new(close_timeout),
             due: NEVER,
             pinged_at: NEVER,
             idle: idle_timeout.map(idle),
-            close_timeout: micros(close_timeout),
             round_trip: u32::MAX,
             accounted: 0,
             closing: false,
@@ -177,7 +213,7 @@ impl Timers {
         self.closing = true;
         self.received = false;
         self.idle = None;
-        self.due = later(micros(now), self.close_timeout);
+        self.due = later(micros(now), self.close_timeout.micros());
     }
 
     #[inline]
@@ -281,7 +317,7 @@ impl Timers {
             self.due = self.next_check(now);
             return TimerEvent::Nothing;
         }
-        let deadline = later(self.pinged_at, self.timeout);
+        let deadline = later(self.pinged_at, self.timeout.micros());
         if self.awaiting_answer && now < deadline {
             self.due = self.next_check(now).min(deadline);
             return TimerEvent::Nothing;
@@ -297,26 +333,27 @@ impl Timers {
         }
         // Either no caller was listening for the answer, or it arrived at once.
         self.awaiting_answer = false;
-        let next_ping = later(self.pinged_at, self.interval);
+        let interval = self.interval.micros();
+        let next_ping = later(self.pinged_at, interval);
         // Slightly early is better than one check more.
-        if self.pinged_at != NEVER && now < next_ping - self.interval / 8 {
+        if self.pinged_at != NEVER && now < next_ping - interval / 8 {
             self.due = self.next_check(now).min(next_ping);
             return TimerEvent::Nothing;
         }
         (self.received, self.awaiting_answer, self.timing_pong) = (false, true, true);
         self.unread_since_ping = self.unread;
         self.pinged_at = now;
-        self.due = self.next_check(now).min(later(now, self.timeout));
+        self.due = self.next_check(now).min(later(now, self.timeout.micros()));
         TimerEvent::Ping(now.to_be_bytes())
     }
 
     /// Returns the time half an interval after the check that was due, or after `now` if that is
     /// past.
     fn next_check(&self, now: u64) -> u64 {
-        if self.interval == NEVER {
+        if self.interval == Interval::NEVER {
             return NEVER;
         }
-        let half = (self.interval / 2).max(1);
+        let half = (self.interval.micros() / 2).max(1);
         let next = later(self.due, half);
         if self.due <= now && next > now { next } else { later(now, half) }
     }

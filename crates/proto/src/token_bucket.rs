@@ -2,9 +2,7 @@
 
 use core::time::Duration;
 
-use crate::timers::micros;
-
-const SECOND: u64 = 1_000_000;
+use crate::timers::{SECOND, micros};
 
 /// A token bucket: `rate` events a second, and a burst of ten times as many.
 #[derive(Debug)]

@@ -45,7 +45,10 @@ impl Registration {
 
 #[cfg(test)]
 mod tests {
+    use fullduplex_proto::Session;
+
     use super::*;
+    use crate::connection::reader::Reader;
     use crate::connection::writer::Writer;
     use crate::transport::net_stream::NetStream;
 
@@ -54,7 +57,9 @@ mod tests {
         assert_eq!(size_of::<Option<Registration>>(), 16);
         // Other systems have mutexes of other sizes.
         if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
-            assert!(size_of::<Writer<NetStream>>() <= 392);
+            assert!(size_of::<Session>() <= 88);
+            assert!(size_of::<Writer<NetStream>>() <= 272);
+            assert!(size_of::<Reader<NetStream>>() <= 168);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) const MAX_INLINE: usize = 4096;
 #[non_exhaustive]
 pub struct SendConfig {
     /// The number of queued bytes from which on no message is taken; so at most this plus one
-    /// message is queued. Default: 64 KiB.
+    /// message is queued. It is never more than 4 GiB. Default: 64 KiB.
     #[doc(alias = "max_write_buffer_size")]
     #[doc(alias = "maxBackpressure")]
     pub high_water: usize,
@@ -32,7 +32,7 @@ pub struct SendConfig {
     /// 16 KiB.
     pub low_water: usize,
     /// The payload size in bytes of the frames into which longer messages are split (§5.4), so that
-    /// a Ping or Pong can be sent between them. Default: 256 KiB.
+    /// a Ping or Pong can be sent between them. It is never more than 4 GiB. Default: 256 KiB.
     pub fragment_size: usize,
 }
 

@@ -108,7 +108,7 @@ impl Sender {
     /// Returns the size up to which payloads are copied.
     #[inline]
     pub(super) fn max_inline_len(&self) -> usize {
-        MAX_INLINE.min(self.fragment_size)
+        MAX_INLINE.min(self.fragment_size as usize)
     }
 
     /// Queues a message with this payload, which is compressed already if `start` says so.
@@ -143,7 +143,7 @@ impl Sender {
     /// Queues a long message as frames of `fragment_size` with a masked copy of its payload. They
     /// are in one memory, which can be used again when all of it was written.
     fn push_masked_copy(&mut self, start: FrameStart, payload: &[u8]) {
-        let fragments = payload.len().div_ceil(self.fragment_size);
+        let fragments = payload.len().div_ceil(self.fragment_size as usize);
         let size = payload.len() + fragments * MAX_HEADER_LEN;
         let Some(masks) = &mut self.masks else { return };
         let mut frames = masks.frame_buffer(size);
@@ -176,7 +176,7 @@ impl Sender {
         mut len: usize,
         mut push: impl FnMut(&mut Self, FrameStart, bool, usize),
     ) {
-        let size = self.fragment_size;
+        let size = self.fragment_size as usize;
         while len > size {
             push(self, start, false, size);
             start = FrameStart::CONTINUATION;

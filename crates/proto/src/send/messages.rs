@@ -97,7 +97,7 @@ impl Sender {
     /// Whether frames that were encoded for other connections can be sent, too: frames here are
     /// neither masked nor compressed nor fragmented.
     pub(crate) fn can_share_frames(&self) -> bool {
-        self.masks.is_none() && self.deflate.is_none() && self.fragment_size >= MAX_INLINE
+        self.masks.is_none() && self.deflate.is_none() && self.fragment_size as usize >= MAX_INLINE
     }
 
     /// Queues frames of a batch together, as one message would be.
@@ -118,7 +118,7 @@ impl Sender {
     /// if no whole message can be sent.
     pub(crate) fn remaining_capacity(&self) -> usize {
         match self.check_message() {
-            Ok(()) => self.high_water - self.buffered,
+            Ok(()) => self.high_water() - self.buffered,
             Err(_) => 0,
         }
     }

@@ -43,8 +43,9 @@ pub use outgoing::Outgoing;
 #[derive(Debug)]
 pub(crate) struct Sender {
     masks: Option<Box<dyn MaskSource>>,
-    high_water: usize,
-    fragment_size: usize,
+    /// A `u32`, as is the next one: each connection has these fields.
+    high_water: u32,
+    fragment_size: u32,
     /// The queued messages; `None` for an idle connection. It is lent by the caller, or allocated
     /// here.
     buffer: Option<Box<SendBuffer>>,
@@ -79,8 +80,8 @@ impl Sender {
     fn new(masks: Option<Box<dyn MaskSource>>, config: SendConfig) -> Self {
         Self {
             masks,
-            high_water: config.high_water.max(1),
-            fragment_size: config.fragment_size.max(1),
+            high_water: u32::try_from(config.high_water).unwrap_or(u32::MAX).max(1),
+            fragment_size: u32::try_from(config.fragment_size).unwrap_or(u32::MAX).max(1),
             buffer: None,
             controls: None,
             buffered: 0,
@@ -121,7 +122,7 @@ impl Sender {
     /// Returns the number of queued bytes from which on no more messages are taken; at least 1.
     #[inline]
     pub(crate) fn high_water(&self) -> usize {
-        self.high_water
+        self.high_water as usize
     }
 
     /// Returns whether a message would be taken now, or the reason why not.
@@ -129,7 +130,7 @@ impl Sender {
     pub(crate) fn check_ready(&self) -> Result<(), SendError> {
         if self.close_queued {
             Err(SendError::Closing)
-        } else if self.buffered >= self.high_water {
+        } else if self.buffered >= self.high_water() {
             Err(SendError::Full)
         } else {
             Ok(())

@@ -63,7 +63,7 @@ impl Session {
     pub(super) fn close_half_closed(&mut self, now: Duration) {
         let reason = "close_timeout: nothing more was sent, and this end did not close".into();
         self.queue_close(Some(CloseFrame::truncated(CloseCode::GOING_AWAY, reason)));
-        self.timers.start_closing(now);
+        self.checks.timers.start_closing(now);
     }
 
     /// Fails the connection (§7.1.7) because of the peer's `error`: queues a Close with its code.
@@ -158,7 +158,7 @@ impl Session {
         if self.sender.info.is_none() {
             self.sender.info = Some(Box::new(CloseInfo::new(initiator, cause)));
             self.state = ReadyState::Closing;
-            self.timers.start_closing(now);
+            self.checks.timers.start_closing(now);
             self.sender.take_progress();
             self.closing_slowly = self.sender.wants_write();
         }

@@ -77,6 +77,15 @@ pub struct Session {
     half_close: bool,
     /// Whether bytes were queued when the close deadline was set.
     closing_slowly: bool,
+    /// Whether a message, or a chunk of one, was received or sent since the timers last asked.
+    saw_message: bool,
+    /// Boxed, as messages need it seldom, and small pieces of memory are easier to find.
+    checks: Box<PeerChecks>,
+}
+
+/// What is checked about the peer: that it answers, and does not send too much.
+#[derive(Debug)]
+struct PeerChecks {
     timers: Timers,
     control_budget: TokenBucket,
     /// The budgets for messages and for their bytes, if there are limits.
@@ -113,9 +122,12 @@ impl Session {
             read_ended: false,
             half_close: false,
             closing_slowly: false,
-            timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
-            control_budget: TokenBucket::new(config.limits.max_control_rate),
-            rates: rate_budgets(&config.limits),
+            saw_message: false,
+            checks: Box::new(PeerChecks {
+                timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
+                control_budget: TokenBucket::new(config.limits.max_control_rate),
+                rates: rate_budgets(&config.limits),
+            }),
         }
     }
 
@@ -156,7 +168,7 @@ impl Session {
     pub fn open(&mut self, now: Duration) {
         if self.state == ReadyState::Connecting {
             self.state = ReadyState::Open;
-            self.timers.start(now);
+            self.checks.timers.start(now);
         }
     }
 
@@ -179,11 +191,11 @@ impl Session {
     /// Returns the last round-trip time: of a keepalive Ping, or one that was
     /// [recorded](Self::record_round_trip).
     pub fn round_trip(&self) -> Option<Duration> {
-        self.timers.round_trip()
+        self.checks.timers.round_trip()
     }
 
     /// Records the round-trip time of a Ping of the application.
     pub fn record_round_trip(&mut self, took: Duration) {
-        self.timers.record_round_trip(took);
+        self.checks.timers.record_round_trip(took);
     }
 }

@@ -11,13 +11,13 @@ use crate::send::ControlKind;
 impl Session {
     /// Returns whether a keepalive ping has not been answered yet.
     pub fn awaits_pong(&self) -> bool {
-        self.timers.awaits_pong()
+        self.checks.timers.awaits_pong()
     }
 
     /// Records that bytes other than a Ping arrived: the peer is alive.
     #[inline]
     pub fn record_received(&mut self) {
-        self.timers.record_received();
+        self.checks.timers.record_received();
     }
 
     /// Records the total number of bytes received since the beginning, in place of
@@ -26,13 +26,13 @@ impl Session {
     /// The peer is alive if the total has grown by more than the Pings that were passed to
     /// [`handle_event`](Self::handle_event).
     pub fn record_received_total(&mut self, total: u64) {
-        self.timers.record_received_total(total);
+        self.checks.timers.record_received_total(total);
     }
 
     /// Does not measure the round trip of the awaited Pong, because it was not read when it
     /// arrived.
     pub fn discard_round_trip(&mut self) {
-        self.timers.discard_round_trip();
+        self.checks.timers.discard_round_trip();
     }
 
     /// Sets whether a caller reads what arrives. Default: true.
@@ -40,7 +40,7 @@ impl Session {
     /// While none does, the peer's answers to pings can't be seen. The peer is still pinged, but
     /// the connection is given up only if the peer takes none of the bytes queued for it either.
     pub fn set_listening(&mut self, listening: bool) {
-        self.timers.set_listening(listening);
+        self.checks.timers.set_listening(listening);
     }
 
     /// Records whether the application has as many messages unread as may wait, so that nothing
@@ -51,20 +51,20 @@ impl Session {
     /// neither the peer's Pings nor its Close are answered meanwhile. Call it with `false` when the
     /// application asks for a message.
     pub fn set_unread(&mut self, unread: bool) {
-        self.timers.set_unread(unread);
+        self.checks.timers.set_unread(unread);
     }
 
     /// Records that a message, or a chunk of one, arrived that is not passed to
     /// [`handle_event`](Self::handle_event): the connection is not idle.
     #[inline]
     pub fn record_message(&mut self) {
-        self.timers.record_message();
+        self.saw_message = true;
     }
 
     /// Returns whether rates are limited, so that [`count_message`](Self::count_message) must be
     /// called for each message that is not passed to [`handle_event`](Self::handle_event).
     pub fn has_rate_limits(&self) -> bool {
-        self.rates.is_some()
+        self.checks.rates.is_some()
     }
 
     /// Counts a message, or a chunk of one, against `max_message_rate` and `max_byte_rate`.
@@ -77,7 +77,7 @@ impl Session {
         payload: usize,
         now: Duration,
     ) -> Result<(), ProtocolError> {
-        let Some([messages, bytes]) = self.rates.as_deref_mut() else { return Ok(()) };
+        let Some([messages, bytes]) = self.checks.rates.as_deref_mut() else { return Ok(()) };
         let error = if let Some(budget) = messages
             && last
             && !budget.take(now)
@@ -114,14 +114,14 @@ impl Session {
                 self.count_control(now)?;
                 // A Ping is sent by the peer's library; it does not prove that its application
                 // reads.
-                self.timers.record_ping(self.received_header_len() + payload.len());
+                self.checks.timers.record_ping(self.received_header_len() + payload.len());
                 // The slot for answers replaces an older one, so this can't fail.
                 let _ = self.sender.send_control(ControlKind::AutoPong, payload);
                 Ok(())
             }
             Event::Pong(payload) => {
                 self.count_control(now)?;
-                self.timers.handle_pong(payload, now);
+                self.checks.timers.handle_pong(payload, now);
                 Ok(())
             }
             Event::Close(frame) => {
@@ -137,10 +137,11 @@ impl Session {
     }
 
     fn count_control(&mut self, now: Duration) -> Result<(), ProtocolError> {
-        if self.control_budget.take(now) {
+        if self.checks.control_budget.take(now) {
             return Ok(());
         }
-        let error = ProtocolError::TooManyControlFrames { limit: self.control_budget.rate() };
+        let error =
+            ProtocolError::TooManyControlFrames { limit: self.checks.control_budget.rate() };
         self.fail(error, now);
         Err(error)
     }

@@ -74,7 +74,7 @@ impl Session {
             return Err((SendError::Closing, payload));
         }
         self.sender.send_with(kind, payload, compression)?;
-        self.timers.record_message();
+        self.saw_message = true;
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl Session {
         let kind = message.kind();
         let sent = self.sender.send_reserved(kind, message.into_bytes(), compression);
         sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))?;
-        self.timers.record_message();
+        self.saw_message = true;
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Session {
         }
         let copied = self.sender.send_copy(message.kind(), message.as_bytes(), compression)?;
         if copied {
-            self.timers.record_message();
+            self.saw_message = true;
         }
         Ok(copied)
     }
@@ -140,7 +140,7 @@ impl Session {
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_prepared(prepared)?;
-        self.timers.record_message();
+        self.saw_message = true;
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl Session {
     pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_batch(batch, range)?;
-        self.timers.record_message();
+        self.saw_message = true;
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Session {
     ) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_fragment(kind, payload, last, compression)?;
-        self.timers.record_message();
+        self.saw_message = true;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ const MIN_PROGRESS: u16 = 1 << 10;
 impl Session {
     /// Returns when [`handle_timeout`](Self::handle_timeout) must be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        if self.state == ReadyState::Closed { None } else { self.timers.next() }
+        if self.state == ReadyState::Closed { None } else { self.checks.timers.next() }
     }
 
     /// Handles the timers that are due: sends a keepalive ping, closes an idle connection, or gives
@@ -25,7 +25,10 @@ impl Session {
         if self.state == ReadyState::Closed {
             return false;
         }
-        let event = self.timers.handle_timeout(now, || self.sender.is_stuck());
+        if core::mem::take(&mut self.saw_message) {
+            self.checks.timers.record_message();
+        }
+        let event = self.checks.timers.handle_timeout(now, || self.sender.is_stuck());
         if event != TimerEvent::NotIdle {
             // This happens twice in a keepalive interval.
             self.sender.on_idle();
@@ -50,7 +53,7 @@ impl Session {
             TimerEvent::PeerSilent => self.abandon(CloseCause::KeepaliveTimeout, now),
             TimerEvent::CloseDeadline => {
                 if self.has_closing_progressed() {
-                    self.timers.start_closing(now);
+                    self.checks.timers.start_closing(now);
                     return false;
                 }
                 if self.is_half_closed() {
@@ -70,7 +73,7 @@ impl Session {
         // A single byte now and then must not keep the connection for days.
         let progressed = taken >= if waits { MIN_PROGRESS } else { 1 };
         let was_slow = core::mem::replace(&mut self.closing_slowly, waits);
-        let received = self.timers.take_received();
+        let received = self.checks.timers.take_received();
         let half_open = self.half_close && !self.has_both_closes() && !self.is_failed();
         (progressed && (waits || was_slow)) || (half_open && (progressed || received))
     }

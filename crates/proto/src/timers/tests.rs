@@ -258,3 +258,16 @@ fn keepalive_round_trip_of_hours_is_cut_and_not_lost() {
     t.handle_pong(&payload, 20 * S + 2 * 3600 * S);
     assert_eq!(t.round_trip().map(|trip| trip.as_secs()), Some(u64::from(u32::MAX) / 1_000_000));
 }
+
+#[test]
+fn keepalive_intervals_are_kept_in_four_bytes() {
+    let kept = |time| Duration::from_micros(Interval::new(time).micros());
+    for exact in [0, 1, 20_000_000, (1 << 31) - 1, 1 << 31 << 10, 86_400_000_000] {
+        let exact = Duration::from_micros(exact);
+        assert!(kept(exact) >= exact && kept(exact) - exact < Duration::from_secs(1), "{exact:?}");
+    }
+    assert_eq!(kept(Duration::from_micros(2_147_483_647)), Duration::from_micros(2_147_483_647));
+    assert_eq!(kept(Duration::from_micros(2_147_483_648)), Duration::from_secs(2148));
+    assert_eq!(Interval::new(Duration::MAX).micros(), NEVER);
+    assert_eq!(size_of::<Interval>(), 4);
+}

@@ -284,6 +284,11 @@ impl<S: Transport> Reader<S> {
         self.options = Some(options);
     }
 
+    /// Whether a task reads ahead, which may be polling the transport.
+    pub(crate) fn reads_ahead(&self) -> bool {
+        matches!(self.read_ahead(), Some(ReadAheadState::Running(_)))
+    }
+
     #[inline]
     fn read_ahead(&self) -> Option<&ReadAheadState<S>> {
         self.options().and_then(|options| options.read_ahead.as_ref())

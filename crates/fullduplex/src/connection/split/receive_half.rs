@@ -149,9 +149,11 @@ impl<S: Transport> ReceiveHalf<S> {
     /// [`WebSocket::abort`](crate::WebSocket::abort).
     #[doc(alias = "terminate")]
     pub fn abort(&mut self) {
-        self.writer.abort();
         let (reader, writer) = self.parts();
+        // Another task may be polling the reading half.
+        let is_last = !reader.reads_ahead();
         reader.abort(writer);
+        writer.abort(is_last);
     }
 
     /// Drops this half: a background task answers Pings and the peer's Close from now on, and drops

@@ -314,7 +314,7 @@ impl<S: Transport> SendHalf<S> {
     /// dropped.
     #[doc(alias = "terminate")]
     pub fn abort(&self) {
-        self.writer.abort();
+        self.writer.abort(false);
     }
 
     /// Waits until the connection is closed, by either side.

@@ -90,10 +90,11 @@ impl<S: Transport> Writer<S> {
         cause != CloseCause::Dropped || !state.keeps_transport()
     }
 
-    /// Ends the transport at once, without a Close.
-    pub(crate) fn abort(&self) {
+    /// Ends the transport at once, without a Close. `is_last` says that its reading half was
+    /// dropped.
+    pub(crate) fn abort(&self, is_last: bool) {
         let mut state = self.lock();
-        state.write_half.shut_down_both();
+        state.write_half.abort(is_last);
         state.cut(CloseCause::Aborted, self.driver.now());
     }
 
@@ -146,7 +147,7 @@ impl<S> Drop for Writer<S> {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         state.write_half.give_up();
-        let wakers = (state.waiters.take(), state.to_wake.take(), state.read_waker.take());
+        let wakers = (state.waiters.take(), state.read_waker.take());
         let ended = state.take_held();
         state.session.handle_end(CloseCause::Dropped, self.driver.now());
         let unsent = state.session.take_unsent();

@@ -144,7 +144,7 @@ impl<S: Transport> Writer<S> {
             }
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        while state.lagging.is_some() && state.queue_lagging(self.low_water as usize) {
+        while state.has_lagging() && state.queue_lagging(self.low_water as usize) {
             // There is capacity again. Broadcast messages that wait go before anything else.
             moved = true;
             self.defer();
@@ -160,15 +160,14 @@ impl<S: Transport> Writer<S> {
     }
 
     fn poll_write(self: &Arc<Self>, state: &mut WriterState<S>) -> Poll<io::Result<()>> {
-        // Most writes succeed. The writer's waker costs an allocation once and a clone each time,
-        // so it is used only in a second poll, after one with a waker that does nothing.
+        // Most writes succeed. The writer's waker costs an allocation, so it is used only in a
+        // second poll, after one with a waker that does nothing.
         let sent = &self.counters.sent;
         let polled = state.poll_write(&mut Context::from_waker(Waker::noop()), sent);
         if polled.is_ready() {
             return polled;
         }
-        let waker = || Arc::new(WriteWaker::new(self));
-        let waker = Waker::from(state.write_waker.get_or_insert_with(waker).clone());
+        let waker = Waker::from(Arc::new(WriteWaker::new(self)));
         state.poll_write(&mut Context::from_waker(&waker), sent)
     }
 
@@ -223,13 +222,19 @@ impl<S: Transport> WriterState<S> {
     /// broadcast messages that wait. A fragmented message goes on, as those wait for its end.
     #[inline]
     pub(crate) fn check_writer(&self) -> Result<(), SendError> {
-        match (self.write_error, &self.lagging) {
-            (Some(_), _) => Err(SendError::Closing),
-            (None, Some(_)) if self.session.state() == ReadyState::Open => {
-                if self.session.is_fragmenting() { Ok(()) } else { Err(SendError::Full) }
-            }
-            _ => Ok(()),
+        if self.write_error.is_some() {
+            return Err(SendError::Closing);
         }
+        let waits = self.has_lagging()
+            && self.session.state() == ReadyState::Open
+            && !self.session.is_fragmenting();
+        if waits { Err(SendError::Full) } else { Ok(()) }
+    }
+
+    /// Whether broadcast messages wait for capacity.
+    #[inline]
+    fn has_lagging(&self) -> bool {
+        self.waiters.as_ref().is_some_and(|waiters| !waiters.lagging.is_empty())
     }
 
     /// Queues one broadcast message that waits, if there is capacity. Returns whether it did.
@@ -238,15 +243,16 @@ impl<S: Transport> WriterState<S> {
             return false;
         }
         self.ensure_buffer();
-        let Some(lagging) = &mut self.lagging else { return false };
+        let Some(waiters) = &mut self.waiters else { return false };
+        let lagging = &mut waiters.lagging;
         let sent = match lagging.first().map(|first| self.session.send_prepared(first)) {
             // It still waits. The report has counted it as delivered.
             Some(Err(SendError::Full | SendError::MessageUnderWay)) => return false,
             sent => matches!(sent, Some(Ok(()))),
         };
         let sent_or_dropped = lagging.pop().map(DeferredDrop::Prepared);
-        if lagging.is_empty() {
-            self.lagging = None;
+        if waiters.is_empty() {
+            self.waiters = None;
         }
         // It is queued now, or it can't be sent any more, and neither can those after it.
         if let Some(message) = sent_or_dropped {

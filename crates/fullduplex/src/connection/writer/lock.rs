@@ -10,7 +10,7 @@
 use std::io;
 use std::mem;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, MutexGuard};
+use std::sync::MutexGuard;
 use std::task::Waker;
 
 use fullduplex_proto::{CloseCause, CloseInfo, ReadyState, Role, SendBuffer};
@@ -20,8 +20,8 @@ use crate::base::guard::{DeferredDrop, Panicked, caught};
 use crate::connection::observer::{Registration, SharedObserver};
 use crate::connection::shared_frames::PendingFrames;
 use crate::connection::writer::delivery::LaggingQueue;
-use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::pings::ControlWatch;
+use crate::connection::writer::waiters::Waiters;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::halves::WriteHalf;
 
@@ -69,8 +69,7 @@ impl UnlockFlags {
 
 /// What was collected under a writer's lock: to be woken, dropped and reported.
 pub(crate) struct DeferredDrops<S> {
-    #[allow(clippy::box_collection, reason = "as the writer has it")]
-    waiters: Option<Box<Vec<Waker>>>,
+    waiters: Vec<Waker>,
     read_waker: Option<Waker>,
     /// Whether the thread holds values to drop.
     holds: bool,
@@ -87,10 +86,9 @@ pub(crate) struct HeldUntilEnd<S> {
     info: Option<CloseInfo>,
     write_half: WriteHalf<S>,
     keeps_transport: bool,
-    write_waker: Option<Arc<WriteWaker<S>>>,
     unsent: Option<Box<SendBuffer>>,
     pending: Option<PendingFrames>,
-    lagging: Option<Box<LaggingQueue>>,
+    lagging: LaggingQueue,
     control: ControlWatch,
 }
 
@@ -163,7 +161,7 @@ impl<S> WriterState<S> {
         let on_unlock = mem::take(&mut self.on_unlock);
         let ends = !self.released && self.session.state() == ReadyState::Closed;
         DeferredDrops {
-            waiters: self.to_wake.take(),
+            waiters: self.take_waiting(|waiters| mem::take(&mut waiters.to_wake)),
             read_waker: self.read_waker.take_if(|_| on_unlock.has(UnlockFlags::READER)),
             holds: on_unlock.has(UnlockFlags::HELD),
             held: Vec::new(),
@@ -185,22 +183,21 @@ impl<S> WriterState<S> {
             info: self.session.close_info().cloned(),
             write_half: mem::replace(&mut self.write_half, WriteHalf::Gone),
             keeps_transport,
-            write_waker: self.write_waker.take(),
             unsent: self.session.take_unsent(),
             pending: self.pending.take(),
-            lagging: self.lagging.take(),
-            control: self.take_control_watch(),
+            lagging: self.take_waiting(|waiters| mem::take(&mut waiters.lagging)),
+            control: self.take_waiting(|waiters| mem::take(&mut waiters.control)),
         }
     }
 
-    /// Takes what waits for Pings and Pongs.
-    fn take_control_watch(&mut self) -> ControlWatch {
-        let Some(waiters) = &mut self.waiters else { return ControlWatch::default() };
-        let control = mem::take(&mut waiters.control);
+    /// Takes something of what waits.
+    fn take_waiting<T: Default>(&mut self, take: impl FnOnce(&mut Waiters) -> T) -> T {
+        let Some(waiters) = &mut self.waiters else { return T::default() };
+        let taken = take(waiters);
         if waiters.is_empty() {
             self.waiters = None;
         }
-        control
+        taken
     }
 
     /// Returns whether the transport must live until the halves are dropped: a client that has
@@ -225,11 +222,7 @@ impl<S> WriterState<S> {
 
     #[cold]
     fn wake_all(&mut self) {
-        let Some(waiters) = &mut self.waiters else { return };
-        let wakers = waiters.take_wakers();
-        if waiters.is_empty() {
-            self.waiters = None;
-        }
+        let wakers = self.take_waiting(Waiters::take_wakers);
         self.wake_later(wakers);
     }
 
@@ -239,10 +232,7 @@ impl<S> WriterState<S> {
             return;
         }
         self.on_unlock.add(UnlockFlags::WAITERS);
-        match &mut self.to_wake {
-            Some(to_wake) => to_wake.append(&mut wakers),
-            None => self.to_wake = Some(Box::new(wakers)),
-        }
+        self.waiters.get_or_insert_default().to_wake.append(&mut wakers);
     }
 
     /// Wakes the task that reads when the lock is released.
@@ -271,7 +261,7 @@ impl<S> DeferredDrops<S> {
                 panicked = Some("what a connection held");
             }
         }
-        for waker in self.waiters.into_iter().flat_map(|waiters| *waiters).chain(self.read_waker) {
+        for waker in self.waiters.into_iter().chain(self.read_waker) {
             if let Err(Panicked) = caught(|| waker.wake()) {
                 panicked = Some("a waker");
             }
@@ -301,7 +291,6 @@ impl<S> HeldUntilEnd<S> {
             info,
             write_half,
             keeps_transport,
-            write_waker,
             unsent,
             pending,
             lagging,
@@ -313,7 +302,6 @@ impl<S> HeldUntilEnd<S> {
         // Each guarded separately, so that a panic in one does not keep the others.
         let transport =
             caught(|| if keeps_transport { drop(write_half) } else { write_half.close() });
-        drop(write_waker);
         let payloads = caught(|| drop(unsent));
         let reported = caught(|| control.end(info.as_ref()));
         caught(|| drop((pending, lagging))).and(payloads).and(transport).and(reported)

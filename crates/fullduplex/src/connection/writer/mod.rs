@@ -59,12 +59,10 @@ use crate::connection::driver::{DeadlineNanos, Driver};
 use crate::connection::observer::Registration;
 use crate::connection::shared_frames::PendingFrames;
 use crate::connection::stats::ConnectionCounters;
-use crate::connection::writer::delivery::LaggingQueue;
 use crate::transport::Transport;
 use crate::transport::addresses::ConnectionEnd;
 use crate::transport::halves::WriteHalf;
 
-use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::lock::{UnlockFlags, WriterGuard};
 use crate::connection::writer::waiters::Waiters;
 pub(crate) use close::close_frame;
@@ -110,17 +108,12 @@ pub(crate) struct Writer<S> {
 pub(crate) struct WriterState<S> {
     pub(crate) session: Session,
     write_half: WriteHalf<S>,
-    /// Created when the transport is first not ready: most connections never need it.
-    write_waker: Option<Arc<WriteWaker<S>>>,
     /// The error of writing, if it failed. Reading goes on, as the peer may have sent the reason.
     write_error: Option<io::ErrorKind>,
     /// Whether the receiving half was dropped, and a background task reads.
     pub(crate) reader_detached: bool,
-    /// Tasks that wait for capacity, for an empty queue, or for the end.
+    /// What waits for capacity, for an empty queue, for a Pong, or for the end.
     waiters: Option<Box<Waiters>>,
-    /// The wakers to wake when the lock is released.
-    #[allow(clippy::box_collection, reason = "for most it is never needed")]
-    to_wake: Option<Box<Vec<Waker>>>,
     /// The waker of the task that reads, while it waits.
     read_waker: Option<Waker>,
     /// What must be done when the lock is released.
@@ -140,8 +133,6 @@ pub(crate) struct WriterState<S> {
     message_abandoned: bool,
     /// Frames of broadcast messages that must be queued before anything else is done.
     pending: Option<PendingFrames>,
-    /// Broadcast messages for which there was no capacity.
-    lagging: Option<Box<LaggingQueue>>,
     /// Where the end is reported; set by a server.
     registration: Option<Registration>,
 }
@@ -161,11 +152,9 @@ impl<S: Transport> Writer<S> {
         let state = WriterState {
             session,
             write_half,
-            write_waker: None,
             write_error: None,
             reader_detached: false,
             waiters: None,
-            to_wake: None,
             read_waker: None,
             on_unlock: UnlockFlags::default(),
             released: false,
@@ -175,7 +164,6 @@ impl<S: Transport> Writer<S> {
             shut_down: false,
             message_abandoned: false,
             pending: None,
-            lagging: None,
             registration: None,
         };
         let this = Arc::new(Self {

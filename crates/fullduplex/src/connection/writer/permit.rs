@@ -65,7 +65,7 @@ impl<S: Transport> Writer<S> {
     ) {
         let Some(OutgoingMessage::Message(message, _)) = outgoing.take() else { return };
         self.record_sent(message.kind(), true, message.len());
-        let lagging = state.lagging.get_or_insert_default();
+        let lagging = &mut state.waiters.get_or_insert_default().lagging;
         lagging.push(None, PreparedMessage::new(message), usize::MAX, drop);
     }
 

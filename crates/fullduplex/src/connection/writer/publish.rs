@@ -120,7 +120,7 @@ impl<S: Transport> Writer<S> {
         let Err(error) = sent else { return DeliveryOutcome::Queued };
         match policy.decide(error) {
             LagDecision::Queue { keep } => {
-                let lagging = state.lagging.get_or_insert_default();
+                let lagging = &mut state.waiters.get_or_insert_default().lagging;
                 let message = broadcast.message.clone();
                 let mut dropped = Vec::new();
                 let missed = lagging.push(broadcast.key, message, keep, |old| dropped.push(old));

@@ -14,18 +14,24 @@ use std::task::{Context, Waker};
 
 use crate::base::guard::DeferredDrop;
 use crate::base::registry::Registry;
+use crate::connection::writer::delivery::LaggingQueue;
 use crate::connection::writer::pings::ControlWatch;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
-/// The wakers of waiting tasks.
+/// What waits for something of the writer. It is allocated when needed, as most connections
+/// seldom have any.
 #[derive(Default)]
 pub(crate) struct Waiters {
     /// An entry for each future: `None` after it was woken, until it is polled again.
     futures: Registry<Option<Waker>>,
     sinks: Vec<Waker>,
-    /// What waits for Pings and Pongs. It is here as few connections have any.
+    /// The wakers to wake when the lock is released.
+    pub(super) to_wake: Vec<Waker>,
+    /// What waits for Pings and Pongs.
     pub(super) control: ControlWatch,
+    /// Broadcast messages for which there was no capacity.
+    pub(super) lagging: LaggingQueue,
 }
 
 /// The key of a future's entry among the waiters. Small, as each `send` has one.
@@ -74,7 +80,11 @@ impl Waiters {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.futures.is_empty() && self.sinks.is_empty() && self.control.is_empty()
+        self.futures.is_empty()
+            && self.sinks.is_empty()
+            && self.to_wake.is_empty()
+            && self.control.is_empty()
+            && self.lagging.is_empty()
     }
 }
 
