@@ -286,6 +286,10 @@ where
     T: Send + 'static,
     F: Future<Output = io::Result<T>> + Send + 'static,
 {
+    if let [address] = addresses[..] {
+        // Nothing else is tried meanwhile, so that it needs no task.
+        return attempt(address).await.map_err(|error| all_failed(host, vec![(address, error)]));
+    }
     let mut untried = interleave(addresses);
     let mut attempts: JoinSet<(SocketAddr, Duration, io::Result<T>)> = JoinSet::new();
     let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();

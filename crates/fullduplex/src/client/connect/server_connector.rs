@@ -71,8 +71,9 @@ impl ServerConnector {
 
     /// Returns the proxy for this server, if there is one.
     pub(crate) fn proxy_for(&self, target: &WsUri) -> Result<Option<ChosenProxy>, Error> {
+        let proxies = self.proxies.as_ref();
         let proxies =
-            self.proxies.as_ref().map_or_else(|| Cow::Owned(Proxies::from_env()), Cow::Borrowed);
+            proxies.map_or_else(|| Cow::Owned(Proxies::from_env_for(target.secure)), Cow::Borrowed);
         proxies.choose(target.secure, &target.host, target.port)
     }
 

@@ -7,6 +7,14 @@ use crate::base::error::{Error, ErrorKind};
 use crate::client::connect::proxy::no_proxy::NoProxy;
 use crate::client::connect::proxy::url::Proxy;
 
+/// The variables with the proxy for `ws:`, the first one that is set applies.
+const WS_VARIABLES: [&str; 6] =
+    ["ws_proxy", "WS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+
+/// The variables with the proxy for `wss:`, the first one that is set applies.
+const WSS_VARIABLES: [&str; 6] =
+    ["wss_proxy", "WSS_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
 /// Rules that choose the proxy for a connection.
 ///
 /// ```
@@ -30,7 +38,7 @@ pub struct Proxies {
 #[derive(Clone, Debug)]
 struct SchemeProxy {
     /// The environment variable that it was read from, if any.
-    variable: Option<String>,
+    variable: Option<&'static str>,
     /// The proxy, or why the variable is not valid.
     proxy: Result<Proxy, String>,
 }
@@ -40,7 +48,7 @@ struct SchemeProxy {
 pub(crate) struct ChosenProxy {
     pub(crate) proxy: Proxy,
     /// The environment variable that it was read from, if any.
-    pub(crate) variable: Option<String>,
+    pub(crate) variable: Option<&'static str>,
 }
 
 impl Proxies {
@@ -70,32 +78,25 @@ impl Proxies {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
+    /// Reads of the environment what connections of one scheme need, each time anew, as the
+    /// program may change it: little where no proxy is set.
+    pub(crate) fn from_env_for(secure: bool) -> Self {
+        Self::of_scheme(secure, &|name| std::env::var_os(name))
+    }
+
     fn from_variables(get: impl Fn(&str) -> Option<OsString>) -> Self {
-        let is_cgi = get("REQUEST_METHOD").is_some();
-        let get = |name: &str| {
-            let capital = name.to_uppercase();
-            let names =
-                [Some(name.to_owned()), (capital != "HTTP_PROXY" || !is_cgi).then_some(capital)];
-            let mut set = names.into_iter().flatten().filter_map(|name| {
-                let value = get(&name).filter(|value| !value.is_empty())?;
-                Some((name, value))
-            });
-            set.next()
-        };
-        let first = |names: [&str; 3]| {
-            let (variable, value) = names.into_iter().find_map(get)?;
-            let proxy = match value.into_string() {
-                Ok(url) => Proxy::parse(&url).map_err(|error| error.to_string()),
-                Err(_) => Err("the proxy's URL is not valid: not UTF-8".to_owned()),
-            };
-            Some(SchemeProxy { variable: Some(variable), proxy })
-        };
-        let except = get("no_proxy").map(|(_, list)| NoProxy::parse(&list.to_string_lossy()));
         Self {
-            ws: first(["ws_proxy", "http_proxy", "all_proxy"]),
-            wss: first(["wss_proxy", "https_proxy", "all_proxy"]),
-            except: except.unwrap_or_default(),
+            ws: SchemeProxy::from_variables(&WS_VARIABLES, &get),
+            wss: SchemeProxy::from_variables(&WSS_VARIABLES, &get),
+            except: NoProxy::from_variables(&get),
         }
+    }
+
+    fn of_scheme(secure: bool, get: &impl Fn(&str) -> Option<OsString>) -> Self {
+        let names = if secure { &WSS_VARIABLES } else { &WS_VARIABLES };
+        let Some(setting) = SchemeProxy::from_variables(names, get) else { return Self::none() };
+        let (ws, wss) = if secure { (None, Some(setting)) } else { (Some(setting), None) };
+        Self { ws, wss, except: NoProxy::from_variables(get) }
     }
 
     /// Sets the hosts that are connected to directly, in the format of `NO_PROXY`.
@@ -120,13 +121,47 @@ impl Proxies {
         let setting = setting.as_ref().filter(|_| !self.except.matches(host, port));
         let Some(SchemeProxy { variable, proxy }) = setting else { return Ok(None) };
         match proxy {
-            Ok(proxy) => Ok(Some(ChosenProxy { proxy: proxy.clone(), variable: variable.clone() })),
+            Ok(proxy) => Ok(Some(ChosenProxy { proxy: proxy.clone(), variable: *variable })),
             Err(problem) => {
-                let name = variable.as_deref().unwrap_or_default();
+                let name = variable.unwrap_or_default();
                 let message = format!("the environment variable {name}: {problem}");
                 Err(Error::new(ErrorKind::Misuse, message))
             }
         }
+    }
+}
+
+/// Returns the first of these variables that is set and not empty.
+fn first_set(
+    names: &[&'static str],
+    get: &impl Fn(&str) -> Option<OsString>,
+) -> Option<(&'static str, OsString)> {
+    let value = |name| get(name).filter(|value: &OsString| !value.is_empty());
+    let is_cgi = || get("REQUEST_METHOD").is_some();
+    names.iter().find_map(|name| {
+        let value = value(name)?;
+        (*name != "HTTP_PROXY" || !is_cgi()).then_some((*name, value))
+    })
+}
+
+impl SchemeProxy {
+    fn from_variables(
+        names: &[&'static str],
+        get: &impl Fn(&str) -> Option<OsString>,
+    ) -> Option<Self> {
+        let (variable, value) = first_set(names, get)?;
+        let proxy = match value.into_string() {
+            Ok(url) => Proxy::parse(&url).map_err(|error| error.to_string()),
+            Err(_) => Err("the proxy's URL is not valid: not UTF-8".to_owned()),
+        };
+        Some(Self { variable: Some(variable), proxy })
+    }
+}
+
+impl NoProxy {
+    fn from_variables(get: &impl Fn(&str) -> Option<OsString>) -> Self {
+        let list = first_set(&["no_proxy", "NO_PROXY"], get);
+        list.map(|(_, list)| Self::parse(&list.to_string_lossy())).unwrap_or_default()
     }
 }
 
@@ -164,8 +199,16 @@ mod tests {
     }
 
     fn chosen(variables: &[(&str, &str)], secure: bool) -> Option<String> {
-        let chosen = proxies(variables).choose(secure, "example.com", 443).unwrap();
-        chosen.map(|chosen| chosen.proxy.host)
+        let choose = |proxies: Proxies| {
+            let chosen = proxies.choose(secure, "example.com", 443).unwrap();
+            chosen.map(|chosen| chosen.proxy.host)
+        };
+        let chosen = choose(proxies(variables));
+        let of_scheme = Proxies::of_scheme(secure, &|name: &str| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into())
+        });
+        assert_eq!(choose(of_scheme), chosen);
+        chosen
     }
 
     #[test]
@@ -186,6 +229,7 @@ mod tests {
             Some("h".into())
         );
         assert_eq!(chosen(&[("HTTPS_PROXY", "")], true), None);
+        assert_eq!(chosen(&[all[0], ("NO_PROXY", "example.com")], true), None);
     }
 
     #[test]
