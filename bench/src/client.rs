@@ -28,8 +28,8 @@ const TICK: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The arguments of a client, besides those of [`Setup`]: `--server ADDRESS --warm-up MS --measured
-/// MS [--connections N --in-flight N --size BYTES [--text]]`. Without connections, handshakes are
-/// counted; with none in flight, the memory of idle connections is measured.
+/// MS [--connections N --in-flight N --size BYTES [--text]] [--abort]`. Without connections,
+/// handshakes are counted; with none in flight, the memory of idle connections is measured.
 #[derive(Clone, Debug)]
 pub struct Task {
     pub server: SocketAddr,
@@ -39,6 +39,8 @@ pub struct Task {
     pub in_flight: u64,
     size: usize,
     text: bool,
+    /// Whether connections are ended without a Close.
+    pub abort: bool,
 }
 
 impl Task {
@@ -59,6 +61,7 @@ impl Task {
             in_flight: number("--in-flight")?,
             size: number("--size")? as usize,
             text: find("--text").is_some(),
+            abort: find("--abort").is_some(),
         })
     }
 
@@ -95,6 +98,9 @@ pub trait Client: Sized + 'static {
     const GATHERS: bool;
 
     fn open(task: &Task) -> impl Future<Output = Result<Self, Error>>;
+
+    /// Ends the connection, without a Close if `abort` is set.
+    fn end(self, _abort: bool) {}
 
     fn message(payload: &[u8], text: bool) -> Self::Message;
 
@@ -349,7 +355,7 @@ async fn handshakes<C: Client>(task: Task) -> Result<Run, Error> {
         let (task, shared_too) = (task.clone(), shared.clone());
         shared.spawn(async move {
             loop {
-                drop(C::open(&task).await?);
+                C::open(&task).await?.end(task.abort);
                 shared_too.count(1);
             }
         });

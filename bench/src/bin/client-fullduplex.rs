@@ -23,6 +23,13 @@ impl client::Client for Ours {
         Ok(Self(websocket))
     }
 
+    fn end(mut self, abort: bool) {
+        // A WebSocket that is dropped sends a Close, and waits for the peer's in the background.
+        if abort {
+            self.0.abort();
+        }
+    }
+
     fn message(payload: &[u8], text: bool) -> Message {
         match text {
             true => Message::text(String::from_utf8_lossy(payload).into_owned()),

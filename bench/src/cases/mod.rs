@@ -26,7 +26,10 @@ pub enum Kind {
     Handshakes,
     /// Echo traffic of which the client is measured.
     ClientEcho(Shape),
-    ClientHandshakes,
+    /// With `abort`, the client sends no Close.
+    ClientHandshakes {
+        abort: bool,
+    },
     Room {
         members: usize,
         in_flight: u64,
@@ -74,7 +77,7 @@ const fn tls(shape: Shape) -> Kind {
 }
 
 /// All cases, in the order in which they run.
-pub const CASES: [Case; 26] = [
+pub const CASES: [Case; 27] = [
     case("a", "64 B, 64 connections, 1 in flight", Kind::Echo(A)),
     case("b", "64 B, 64 connections, 16 in flight", Kind::Echo(B)),
     case("c", "16 KiB, 32 connections", Kind::Echo(C)),
@@ -101,7 +104,8 @@ pub const CASES: [Case; 26] = [
     case("kc", "the client of case c", Kind::ClientEcho(C)),
     case("kd", "the client of case d", Kind::ClientEcho(D)),
     case("kt", "the client of case t", Kind::ClientEcho(T)),
-    case("ke", "the client of case e", Kind::ClientHandshakes),
+    case("ke", "the client of case e", Kind::ClientHandshakes { abort: false }),
+    case("kea", "case ke without a Close", Kind::ClientHandshakes { abort: true }),
     case("kf", "the client of case f", Kind::ClientIdle),
     case("kh", "the client of case h", Kind::ClientEcho(H)),
     case("khc", "the client of case hc", Kind::ClientEcho(HC)),
@@ -131,9 +135,8 @@ impl Case {
             Kind::Echo(_) => peer.can(Can::Deflate),
             Kind::Histories => peer.can(Can::Deflate) && peer.can(Can::Echo),
             Kind::ClientIdle => peer.can(Can::Keep),
-            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. }) | Kind::ClientHandshakes => {
-                peer.can(Can::Call)
-            }
+            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. })
+            | Kind::ClientHandshakes { .. } => peer.can(Can::Call),
             Kind::ClientEcho(_) => peer.can(Can::CallDeflate),
             Kind::Handshakes | Kind::Idle | Kind::Latency { .. } => peer.can(Can::Echo),
             Kind::Room { .. } | Kind::Scale => peer.can(Can::Room),
@@ -145,7 +148,7 @@ impl Case {
             Kind::Echo(_)
             | Kind::Handshakes
             | Kind::ClientEcho(_)
-            | Kind::ClientHandshakes
+            | Kind::ClientHandshakes { .. }
             | Kind::Room { .. } => rounds::run(self, bench),
             Kind::Idle => idle::run(self, bench),
             Kind::ClientIdle => idle::clients(self, bench),

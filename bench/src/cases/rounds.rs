@@ -66,7 +66,7 @@ fn contender<'a>(case: &Case, bench: &Bench, peer: &'a Peer) -> Contender<'a> {
         Kind::ClientEcho(shape) => Some(shape),
         _ => None,
     };
-    let calls = asked.is_some() || matches!(case.kind, Kind::ClientHandshakes);
+    let calls = asked.is_some() || matches!(case.kind, Kind::ClientHandshakes { .. });
     let running = match calls {
         true => bench.start_opposite(asked.map_or(deflate, |shape| shape.deflate)),
         false => bench.start(peer, deflate, tls, room),
@@ -76,6 +76,9 @@ fn contender<'a>(case: &Case, bench: &Bench, peer: &'a Peer) -> Contender<'a> {
         let (program, mut words) = peer.command(&bench.paths, &[]);
         words.extend(["--server".to_owned(), server.address.to_string()]);
         words.extend(asked.iter().flat_map(|shape| shape.words()));
+        if let Kind::ClientHandshakes { abort: true } = case.kind {
+            words.push("--abort".to_owned());
+        }
         (program, words)
     });
     let (micros, rate, held_up) = Default::default();
