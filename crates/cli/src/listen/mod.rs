@@ -90,7 +90,7 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
     let server = server.map_err(|error| format!("{}: {error}", args.address))?.config(config);
     let address = server.local_addr().map_err(|error| error.to_string())?;
     let handle = server.handle();
-    // Without a person there is nobody who presses Ctrl-D.
+    // Only a person at a terminal ends it by Ctrl-D.
     let ends_with_input = io::stdin().is_terminal();
     let mut signals = EndSignals::new();
     let (action_sender, actions) = queue();

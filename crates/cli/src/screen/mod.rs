@@ -7,6 +7,7 @@
 //! bounded.
 
 mod args;
+mod background;
 mod canvas;
 mod clock;
 mod command;

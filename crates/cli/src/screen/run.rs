@@ -16,7 +16,7 @@ use crate::session::{Action, QueueSender};
 /// The bytes that wait to be drawn beyond which no event is taken.
 const MAX_WAITING: usize = 16 << 10;
 
-/// The time after which an Escape that stands alone is a key.
+/// The time after which an Escape that nothing follows is a key.
 const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// The actions that wait while the session is busy.
@@ -39,7 +39,7 @@ pub(super) fn start(
             runtime.shutdown_background();
             result
         });
-        // If nobody waits for it, the session has ended at once.
+        // After a signal no task waits for it.
         let _ = done.send(result);
     });
     written

@@ -6,6 +6,7 @@ use std::time::Instant;
 use fullduplex::Message;
 use tokio::sync::mpsc;
 
+use super::background::Background;
 use super::canvas::Canvas;
 use super::clock::{Clock, short_time};
 use super::draw::Direction;
@@ -16,7 +17,6 @@ use super::info::{ConnectionFacts, ControlCounts};
 use super::input::Typed;
 use super::saved::SavedMessages;
 use super::terminal::Output;
-use super::user::Background;
 use super::{InputKind, LabelledEvent, ScreenSettings, history_file};
 use crate::base::escape::printable;
 use crate::base::signals::Interrupter;

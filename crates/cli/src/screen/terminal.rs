@@ -82,7 +82,7 @@ mod unix {
         raw.input_modes -= InputModes::IXON | InputModes::ISTRIP;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
-        // Its signal would leave the terminal as it is. 0 is no key.
+        // Its signal would leave the terminal as it is. 0 stands for none.
         raw.special_codes[SpecialCodeIndex::VQUIT] = 0;
         // What was typed already stays.
         tcsetattr(io::stdin(), OptionalActions::Drain, &raw)?;
@@ -100,7 +100,7 @@ mod unix {
         }
     }
 
-    /// Gives the terminal its former mode back, if it was changed. For a program that exits while
+    /// Restores the terminal's former mode, if it was changed. For a program that exits while
     /// there is a [`RawMode`].
     pub(crate) fn restore() {
         let before = lock().take();

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fullduplex::Message;
 use tokio::sync::mpsc;
 
+use super::background::Background;
 use super::command::{self, Input};
 use super::draw::{Direction, size};
 use super::edit::{EditResult, Key};
@@ -19,14 +20,6 @@ use crate::session::Action;
 
 /// The largest file that is sent.
 const MAX_FILE: u64 = 1 << 30;
-
-/// What came of work in the background.
-pub(super) enum Background {
-    /// A file was read.
-    Read(PathBuf, io::Result<Message>),
-    /// A message was written into a file.
-    Written(PathBuf, io::Result<usize>),
-}
 
 impl State {
     pub(super) fn key(&mut self, key: Key) {

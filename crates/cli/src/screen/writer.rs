@@ -20,7 +20,7 @@ pub(crate) fn start(output: Output) -> (mpsc::Sender<String>, oneshot::Receiver<
                 break;
             }
         }
-        // If nobody waits for it, the program is about to exit.
+        // If no task waits for it, the program is about to exit.
         let _ = done.send(result);
     });
     (sender, written)

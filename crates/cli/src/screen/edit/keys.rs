@@ -254,7 +254,7 @@ mod tests {
                 b"\x1b[3~\x1bd\x1b\r\x1b\x7f",
                 vec![Key::Delete, Key::Alt('d'), Key::AltEnter, Key::AltBackspace],
             ),
-            // Unknown sequences, the console's function keys and invalid bytes are no keys.
+            // Unknown sequences, the console's function keys and invalid bytes are not keys.
             (b"\x1b[15~\x1b[[Ax\x1b[?1;2c\xff\xc2\x9b", vec![Key::Char('x')]),
         ] {
             assert_eq!(keys(bytes), expected, "{bytes:?}");
