@@ -1,4 +1,4 @@
-//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, cli}`, and a list of the
+//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, cli}`, `proto ← cli`, and a list of the
 //! foreign crates that each may depend on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
@@ -72,6 +72,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "clap_complete",
             "clap_mangen",
             "fullduplex",
+            "fullduplex-proto",
             "http",
             "http-body",
             "http-body-util",

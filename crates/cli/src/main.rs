@@ -76,6 +76,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = args().skip(1).collect();
+    if let [explain, words @ ..] = &*words
+        && explain == "explain"
+        && let Some(code) = explain::offline::explain(words)
+    {
+        return code;
+    }
     let words = with_connect(std::env::args_os());
     let mut cli = Cli::try_parse_from(&words).unwrap_or_else(|error| exit_with(&error));
     if let Command::Serve(serve::Args { config: Some(file), .. }) = &cli.command {

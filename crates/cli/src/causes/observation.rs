@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::{CloseCode, Error, ErrorKind};
+use fullduplex::{CloseCode, ConnectStep, Error, ErrorKind};
 use http::HeaderMap;
 
 /// What is known of an attempt to open a WebSocket. A fact that is not known, as most are for a
@@ -72,6 +72,23 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// Returns the step at which an attempt failed, as far as its error says.
+    pub(crate) fn of_error(error: &Error) -> Option<Self> {
+        let status = error.response().map(|response| response.status().as_u16());
+        match error.connect_step() {
+            _ if error.kind() == ErrorKind::Proxy => Some(Self::Proxy),
+            Some(ConnectStep::Resolve) => Some(Self::Resolve),
+            Some(ConnectStep::Connect) => Some(Self::Tcp),
+            Some(ConnectStep::Proxy) => Some(Self::Proxy),
+            Some(ConnectStep::Tls) => Some(Self::Tls),
+            Some(ConnectStep::Quic) => Some(Self::Quic),
+            // A response that opens a WebSocket, but for a rule that it breaks.
+            _ if matches!(status, Some(101 | 200..=299)) => Some(Self::Rules),
+            Some(_) => Some(Self::Response),
+            None => status.map(|_| Self::Response),
+        }
+    }
+
     /// Returns the name of the step in the table of causes and in JSON.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -154,6 +171,8 @@ impl Observation {
             error: error.to_string(),
             io: Some(error.io_kind()).filter(|kind| *kind != io::ErrorKind::Other),
             close_code: error.close_code().map(CloseCode::get),
+            step: Step::of_error(error),
+            first_bytes: Bytes::copy_from_slice(error.first_bytes()),
             ..Self::default()
         };
         if let Some(response) = error.response() {

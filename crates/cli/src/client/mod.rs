@@ -2,9 +2,11 @@
 
 mod args;
 mod errors;
+mod html;
 mod outcome;
 mod request;
 mod resolve;
+mod setting_names;
 mod setup_error;
 mod tls;
 pub(crate) mod url;
@@ -13,6 +15,7 @@ pub(crate) mod verbose;
 use self::errors::with_option_names;
 
 pub(crate) use self::args::ClientArgs;
-pub(crate) use self::errors::report_connect_error;
+pub(crate) use self::errors::{report_connect_error, report_cut};
 pub(crate) use self::outcome::ConnectOutcome;
+pub(crate) use self::setting_names::option_names;
 pub(crate) use self::setup_error::SetupError;

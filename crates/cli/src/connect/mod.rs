@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 pub(crate) use self::args::Args;
 use self::sides::{Sides, Title};
 use crate::base::signals::EndSignals;
-use crate::client::{ConnectOutcome, report_connect_error, verbose};
+use crate::client::{ConnectOutcome, report_connect_error, report_cut, verbose};
 use crate::screen;
 use crate::session::{self, End, Link, queue};
 
@@ -79,7 +79,7 @@ async fn connect(args: Args) -> ConnectOutcome {
     let (websocket, response) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            let outcome = report_connect_error("fdx connect", &error);
+            let outcome = report_connect_error("fdx connect", &args.client.url, &error);
             // Sends CONNECTION_CLOSE on HTTP/3, so that the server need not wait for its idle
             // timeout.
             close_idle(&client, None, &mut signals).await;
@@ -150,7 +150,7 @@ async fn exchange(
 /// Prints how the connection ended. A clean end is mentioned at a terminal, or if asked for.
 fn report_end(args: &Args, end: &End) -> ConnectOutcome {
     if let Some(error) = &end.connect_error {
-        return report_connect_error("fdx connect", error);
+        return report_connect_error("fdx connect", &args.client.url, error);
     }
     let is_clean = end.outcome == ConnectOutcome::Clean;
     let is_wanted = args.client.verbose || io::stderr().is_terminal();
@@ -158,6 +158,9 @@ fn report_end(args: &Args, end: &End) -> ConnectOutcome {
         && let Some(line) = end.line()
     {
         report!("fdx connect: {line}");
+        if end.outcome == ConnectOutcome::Lost && line.contains("without a Close frame") {
+            report_cut(end.open, end.idle);
+        }
     }
     end.outcome
 }

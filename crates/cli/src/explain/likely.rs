@@ -3,6 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::causes::observation::Observation;
+use crate::causes::{self, Cause, filled};
+
+/// The most causes that are reported: those after them are general ones.
+const MAX_CAUSES: usize = 2;
 
 /// A cause that fits.
 #[derive(Clone, Debug)]
@@ -17,8 +21,15 @@ pub(super) struct LikelyCause {
 }
 
 /// Returns the causes that fit, the most likely one first.
-pub(super) fn likely(_: &Observation) -> Vec<LikelyCause> {
-    Vec::new()
+pub(super) fn likely(seen: &Observation) -> Vec<LikelyCause> {
+    let cause = |cause: &Cause| LikelyCause {
+        id: cause.id.clone(),
+        who: filled(&cause.who, seen),
+        cause: filled(&cause.why, seen),
+        remedy: filled(&cause.remedy, seen),
+        paste: filled(&cause.paste, seen),
+    };
+    causes::likely(seen).take(MAX_CAUSES).map(cause).collect()
 }
 
 impl LikelyCause {

@@ -6,6 +6,7 @@ mod compare;
 mod facts;
 mod idle;
 mod likely;
+pub(crate) mod offline;
 mod open;
 mod printer;
 pub(crate) mod redact;
@@ -34,6 +35,12 @@ use crate::client::{ClientArgs, ConnectOutcome, SetupError};
 /// The options of `fdx explain`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
+Without connecting, with --json for JSON:
+  fdx explain 1006                    a close code
+  fdx explain net::ERR_FAILED         what a browser or a library says
+  fdx explain --head < response.txt   what curl -i or -v prints, or a HAR file
+  fdx explain hex 81 85 37 fa …       frames, taken apart; without bytes, from standard input
+
 The report is on standard output; a clock runs on standard error while something is awaited.
 Secrets are not shown: credentials, cookies, the values of --header, tokens in the URL.
 

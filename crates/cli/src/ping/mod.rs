@@ -94,7 +94,7 @@ async fn ping(args: &Args) -> u8 {
     let (websocket, response) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            report_connect_error("fdx ping", &error);
+            report_connect_error("fdx ping", &args.client.url, &error);
             return 2;
         }
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fullduplex::{CloseCause, CloseInfo, ConnectionStats, Error};
 
 use crate::base::escape::printable;
-use crate::client::ConnectOutcome;
+use crate::client::{ConnectOutcome, option_names};
 
 /// How a session ended.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ pub(super) fn describe(
         return (String::new(), ConnectOutcome::Lost);
     };
     let text = error.map_or_else(|| info.to_string(), ToString::to_string);
+    let text = option_names(&text);
     let outcome = match info.cause {
         CloseCause::Protocol(_) => ConnectOutcome::ProtocolViolation,
         CloseCause::Handshake if info.close_received => {
