@@ -8,7 +8,7 @@ use core::fmt::Debug;
 const LANE: usize = 32;
 
 /// The length of a payload from which on masking it from an aligned address on is faster.
-const MIN_ALIGNED: usize = 1 << 10;
+const MIN_ALIGNED: usize = 4 << 10;
 
 /// A source of masking keys for a client.
 ///
@@ -88,9 +88,7 @@ pub(crate) fn rotate_key(key: [u8; 4], by: usize) -> [u8; 4] {
 /// apply(&mut data, key);
 /// assert_eq!(data, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// ```
-// Within some callers the compiler does not unroll the loop over lanes, which then takes a third
-// more instructions.
-#[inline(never)]
+#[inline]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     if data.len() < MIN_ALIGNED { apply_lanes(data, key) } else { apply_aligned(data, key) }
 }
@@ -101,18 +99,15 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
 fn apply_aligned(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let start = data.as_ptr().align_offset(LANE).min(data.len());
     let (head, lanes) = data.split_at_mut(start);
-    for (byte, k) in head.iter_mut().zip(key.iter().cycle()) {
-        *byte ^= k;
-    }
-    apply_lanes(lanes, rotate_key(key, start))
+    let key = apply_lanes(head, key);
+    apply_lanes(lanes, key)
 }
 
-#[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "a call costs a tenth of what masking a short payload does"
-)]
-fn apply_lanes(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+/// Masks as [`apply`] does, for payloads of which it is known that they are short.
+// Within some callers the compiler does not unroll the loop over lanes, which then takes a third
+// more instructions.
+#[inline(never)]
+pub(crate) fn apply_lanes(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let mut wide = [0; LANE];
     for (i, byte) in wide.iter_mut().enumerate() {
         *byte = key[i % 4];

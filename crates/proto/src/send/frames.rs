@@ -100,7 +100,7 @@ impl Sender {
         let payload_start = tail.len();
         tail.extend_from_slice(payload);
         if let Some(key) = key {
-            mask::apply(&mut tail[payload_start..], key);
+            mask::apply_lanes(&mut tail[payload_start..], key);
         }
         self.buffered += tail.len() - before;
     }
