@@ -13,6 +13,10 @@ use std::io;
 pub(crate) use self::format::{Format, InputFormat, OutputFormat};
 pub(crate) use self::input::read_actions;
 pub(crate) use self::output::write_events;
+#[cfg(unix)]
+pub(crate) use self::read::message_of;
+#[cfg(unix)]
+pub(crate) use self::write::write_message;
 
 /// The size of the buffer for reading, in bytes.
 const INPUT_BUFFER: usize = 256 << 10;

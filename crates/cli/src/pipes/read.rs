@@ -22,6 +22,18 @@ pub(super) struct MessageReader<R> {
     is_at_end: bool,
 }
 
+/// Returns the message in bytes that have been parted by their format; `None` for an empty line of
+/// JSON lines. `count` is its number, or that of its line, for errors.
+#[cfg(unix)]
+pub(crate) fn message_of(
+    bytes: &[u8],
+    format: InputFormat,
+    count: u64,
+) -> io::Result<Option<Message>> {
+    let count = count.saturating_sub(1);
+    MessageReader { input: bytes, format, count, is_at_end: false }.next()
+}
+
 impl<R: BufRead> MessageReader<R> {
     pub(super) fn new(input: R, format: InputFormat) -> Self {
         Self { input, format, count: 0, is_at_end: false }

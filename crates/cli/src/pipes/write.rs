@@ -11,7 +11,7 @@ use crate::base::layout::{hex_view, text_view};
 use crate::pipes::format::{BINARY, Format, OutputFormat, TEXT};
 
 /// Writes a message in a format. At a terminal nothing in it has an effect.
-pub(super) fn write_message(
+pub(crate) fn write_message(
     out: &mut impl Write,
     message: &Message,
     format: OutputFormat,

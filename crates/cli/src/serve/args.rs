@@ -8,6 +8,8 @@ use clap::{ArgGroup, Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::server::policy::{HostRule, TrustedProxies};
 
 use super::connection_log::LogFormat;
+#[cfg(unix)]
+use super::exec::ExecArgs;
 use super::listen::{self, Address};
 use crate::base::{deflate, values};
 
@@ -21,6 +23,7 @@ Paths:
   /echo        each message comes back
   /broadcast   each message goes to every member, its sender too; slow members miss some
   /whoami      what the server knows about the client, as JSON; then echo
+  any other    with --exec the command, for a WebSocket, also at /
 
 Signals:
   SIGTERM, SIGINT   shut down: close every WebSocket with 1001 (see --drain); again: at once
@@ -103,6 +106,10 @@ pub(crate) struct Args {
     /// Require a client certificate of one of these authorities, in PEM
     #[arg(long, value_name = "FILE", requires = "tls", help_heading = "TLS")]
     pub(super) tls_client_ca: Option<PathBuf>,
+
+    #[cfg(unix)]
+    #[command(flatten)]
+    pub(super) exec: ExecArgs,
 
     /// Let web pages of this origin connect too, such as https://example.com (repeatable)
     ///

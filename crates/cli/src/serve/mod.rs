@@ -5,6 +5,8 @@ mod assets;
 mod client_info;
 mod config_file;
 mod connection_log;
+#[cfg(unix)]
+mod exec;
 mod file_limit;
 mod files;
 mod listen;
@@ -24,6 +26,7 @@ mod utc_time;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::server::Server;
@@ -34,6 +37,8 @@ pub(crate) use self::args::Args;
 pub(crate) use self::config_file::with_file;
 
 use self::args::Metrics;
+#[cfg(unix)]
+use self::exec::Exec;
 use self::listen::{Address, SystemdListeners};
 use self::log::log_line;
 use self::metrics_source::MetricsSource;
@@ -125,10 +130,25 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     if let Some(warning) = file_limit.warning.filter(|_| args.max_connections.is_some()) {
         log_line!("fdx serve: warning: {warning}");
     }
+    #[cfg(unix)]
+    exec::warn(args, &addresses);
     print_addresses(args, &addresses, tls.as_ref(), metrics_address.as_ref());
 
     let (rooms, mut log_written) = Rooms::new(args.log);
+    #[cfg(unix)]
+    let exec = Exec::new(&args.exec);
+    #[cfg(unix)]
+    let rooms = rooms.with_exec(exec.clone());
+    let rooms = Arc::new(rooms);
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
+    #[cfg(unix)]
+    let serving = async {
+        let result = serving.await;
+        if let Some(exec) = &exec {
+            exec.ended().await;
+        }
+        result
+    };
     let end = signals.serve_until(serving, handle, args.drain).await?;
     if matches!(end, ServeEnd::Drained) {
         // Lines that are not written by then are lost: the program must not wait for its reader.

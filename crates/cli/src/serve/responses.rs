@@ -24,6 +24,12 @@ pub(super) fn not_found() -> Response<String> {
     text(StatusCode::NOT_FOUND, "there is nothing at this path\n")
 }
 
+/// Returns the response to a client for which no more commands may run: 503.
+#[cfg(unix)]
+pub(super) fn too_many_processes() -> Response<String> {
+    text(StatusCode::SERVICE_UNAVAILABLE, "too many commands run; see --max-processes\n")
+}
+
 /// Returns the web page or a file that it loads. It may run and load only what this server
 /// serves, connect to any WebSocket, and make requests to this server.
 pub(super) fn asset(media_type: &'static str, content: &str) -> Response<String> {

@@ -1,4 +1,4 @@
-//! The WebSocket handlers: echo, broadcast, whoami.
+//! The WebSocket handlers: echo, broadcast, whoami, and the command of `--exec`.
 
 use std::sync::Arc;
 
@@ -6,10 +6,13 @@ use bytes::Bytes;
 use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::Handshake;
 use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
+use http::Response;
 use tokio::sync::mpsc;
 
 use super::client_info::{ClientInfo, RequestInfo};
 use super::connection_log::{ConnectionLog, LogFormat};
+#[cfg(unix)]
+use super::exec::{Exec, Pending};
 use super::log::log_line;
 use super::responses;
 use crate::base::escape::printable;
@@ -24,14 +27,17 @@ pub(super) struct Rooms {
     /// With a log: its format, and a sender of which a clone is kept until a connection's last line
     /// is written. Nothing is sent on it.
     log: Option<(LogFormat, mpsc::Sender<()>)>,
+    #[cfg(unix)]
+    exec: Option<Arc<Exec>>,
 }
 
 /// The handler at a path.
-#[derive(Clone, Copy)]
 enum Room {
     Echo,
     Broadcast,
     WhoAmI,
+    #[cfg(unix)]
+    Exec(Box<Pending>),
 }
 
 impl Room {
@@ -45,12 +51,63 @@ impl Room {
     }
 }
 
+/// Why a client is rejected.
+enum NoRoom {
+    UnknownPath,
+    #[cfg(unix)]
+    TooManyProcesses,
+}
+
+impl NoRoom {
+    fn response(&self) -> Response<String> {
+        match self {
+            Self::UnknownPath => responses::not_found(),
+            #[cfg(unix)]
+            Self::TooManyProcesses => responses::too_many_processes(),
+        }
+    }
+
+    /// Returns the reason for the log.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownPath => "there is no WebSocket at this path",
+            #[cfg(unix)]
+            Self::TooManyProcesses => "as many commands run as --max-processes allows",
+        }
+    }
+}
+
 impl Rooms {
     /// Creates the state. With a log, the receiver ends when the last connection's line is written.
-    pub(super) fn new(log: Option<LogFormat>) -> (Arc<Self>, mpsc::Receiver<()>) {
+    pub(super) fn new(log: Option<LogFormat>) -> (Self, mpsc::Receiver<()>) {
         let (open, closed) = mpsc::channel(1);
         let log = log.map(|format| (format, open));
-        (Arc::new(Self { group: Group::new(), log }), closed)
+        let rooms = Self {
+            group: Group::new(),
+            log,
+            #[cfg(unix)]
+            exec: None,
+        };
+        (rooms, closed)
+    }
+
+    /// Runs a command for each WebSocket, at all paths but those of the other handlers.
+    #[cfg(unix)]
+    pub(super) fn with_exec(self, exec: Option<Arc<Exec>>) -> Self {
+        Self { exec, ..self }
+    }
+
+    /// Returns the handler for a client, or why there is none.
+    fn room(&self, handshake: &Handshake, client: &ClientInfo) -> Result<Room, NoRoom> {
+        let path = handshake.request().uri().path();
+        #[cfg(unix)]
+        if let Some(exec) = self.exec.as_ref().filter(|_| Exec::is_at(path)) {
+            let pending = exec.reserve(handshake, client).map(Box::new);
+            return pending.map(Room::Exec).ok_or(NoRoom::TooManyProcesses);
+        }
+        #[cfg(not(unix))]
+        let _ = client;
+        Room::at(path).ok_or(NoRoom::UnknownPath)
     }
 
     /// Accepts a handshake, and handles the WebSocket until it ends.
@@ -63,6 +120,14 @@ impl Rooms {
         let _ = match room {
             Room::Echo | Room::WhoAmI => echo(&mut websocket, lines).await,
             Room::Broadcast => self.broadcast(&mut websocket, lines).await,
+            #[cfg(unix)]
+            Room::Exec(pending) => {
+                let Some(exec) = &self.exec else { return };
+                // Boxed, so that the other handlers need no memory for it.
+                let Some(ended) = Box::pin(exec.run(*pending, websocket)).await else { return };
+                websocket = ended;
+                Ok(())
+            }
         };
         if let Some(log) = log {
             log.close(&websocket);
@@ -74,14 +139,18 @@ impl Rooms {
         handshake: Handshake,
     ) -> Option<(Room, WebSocket, Option<Box<ConnectionLog>>)> {
         let client = ClientInfo::new(&handshake);
-        let Some(room) = Room::at(handshake.request().uri().path()) else {
-            if let Some((format, _)) = self.log.as_ref().filter(|_| handshake.is_websocket()) {
-                let why = "there is no WebSocket at this path";
-                format.rejected(&client.to_string(), Some(404), why);
+        let room = match self.room(&handshake, &client) {
+            Ok(room) => room,
+            Err(why) => {
+                let response = why.response();
+                if let Some((format, _)) = self.log.as_ref().filter(|_| handshake.is_websocket()) {
+                    let status = response.status().as_u16();
+                    format.rejected(&client.to_string(), Some(status), why.reason());
+                }
+                // A client that is gone does not get the response, which is not an error here.
+                let _ = handshake.respond(response.map(Bytes::from)).await;
+                return None;
             }
-            // A client that is gone does not get the response, which is not an error here.
-            let _ = handshake.respond(responses::not_found().map(Bytes::from)).await;
-            return None;
         };
         let request = matches!(room, Room::WhoAmI).then(|| RequestInfo::new(&handshake));
         let mut websocket = match handshake.accept().await {

@@ -9,8 +9,7 @@ use super::args::{Args, Forwarded};
 use super::listen::Address;
 
 /// The hint in the response to a client that asks for a host that is not configured.
-const HOST_ADVICE: &str =
-    "on loopback addresses, fdx serve answers for other names than localhost with --host NAME";
+const HOST_ADVICE: &str = "on loopback addresses and with --exec, fdx serve answers for other names than localhost with --host NAME";
 
 /// The highest default of `--max-per-address`.
 const MAX_PER_ADDRESS: u32 = 256;
@@ -28,7 +27,9 @@ impl Args {
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.subprotocols.clone_from(&self.subprotocol);
         config.origin_policy = self.origins()?;
-        config.host_policy = self.hosts(listening.iter().all(Address::is_local))?;
+        // No page of a name that resolves to this server may run the command.
+        let is_local = listening.iter().all(Address::is_local) || self.runs_command();
+        config.host_policy = self.hosts(is_local)?;
         config.forwarding = self.forwarding();
         config.handshake_limits.handshake_timeout = self.handshake_timeout;
         let per_address = self.max_per_address.unwrap_or_else(|| default_per_address(connections));
@@ -49,6 +50,14 @@ impl Args {
         let is_open = self.trusted_proxies.is_some() || self.any_origin;
         let local = HostPolicy::Local { advice: HOST_ADVICE.into() };
         Ok(if is_local && !is_open { local } else { HostPolicy::Any })
+    }
+
+    /// Whether each WebSocket runs a command.
+    pub(super) fn runs_command(&self) -> bool {
+        #[cfg(unix)]
+        return self.exec.exec.is_some();
+        #[cfg(not(unix))]
+        false
     }
 
     /// Whether the server uses TLS.
