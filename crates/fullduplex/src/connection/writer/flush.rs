@@ -18,6 +18,7 @@ use crate::base::message_memory;
 use crate::connection::driver::DeadlineNanos;
 use crate::connection::stats::DirectionCounters;
 use crate::connection::writer::driven::WriteWaker;
+use crate::connection::writer::flags::Flag;
 use crate::connection::writer::lock::UnlockFlags;
 use crate::connection::writer::send::FlushPolicy;
 use crate::connection::writer::waiters::WaiterKey;
@@ -112,9 +113,9 @@ impl<S: Transport> Writer<S> {
     /// in turn, without end, while the transport takes nothing.
     pub(crate) fn write(self: &Arc<Self>, state: &mut WriterState<S>) {
         // After a failure the writing side is shut down first, and ends with the peer's direction.
-        let shut_down = state.shut_down && !state.is_finished();
+        let shut_down = state.flags.has(Flag::ShutDown) && !state.is_finished();
         let done = state.is_flushed() && (shut_down || !state.wants_shutdown());
-        if done || state.write_error.is_some() || state.released {
+        if done || state.write_error.is_some() || state.flags.has(Flag::Released) {
             return;
         }
         if guard::polls_transport_of(self.address()) {
@@ -264,12 +265,12 @@ impl<S: Transport> WriterState<S> {
     /// Returns whether the transport has taken everything, and was flushed.
     #[inline]
     pub(crate) fn is_flushed(&self) -> bool {
-        !self.session.wants_write() && !self.needs_flush
+        !self.session.wants_write() && !self.flags.has(Flag::NeedsFlush)
     }
 
     /// Returns whether both directions have ended.
     fn is_finished(&self) -> bool {
-        self.shut_down && self.session.transport() == TransportAction::Finish
+        self.flags.has(Flag::ShutDown) && self.session.transport() == TransportAction::Finish
     }
 
     /// Returns whether the writing side of the transport must be shut down when all has left.
@@ -308,22 +309,22 @@ impl<S: Transport> WriterState<S> {
                 self.on_unlock.add(UnlockFlags::HELD);
             }
             sent.add_wire(written);
-            self.needs_flush = true;
+            self.flags.set(Flag::NeedsFlush, true);
         }
         if let Some(buffer) = self.session.take_buffer() {
             buffers::return_write(buffer);
         }
-        if self.needs_flush {
+        if self.flags.has(Flag::NeedsFlush) {
             ready!(Pin::new(&mut self.write_half).poll_flush(cx))?;
-            self.needs_flush = false;
+            self.flags.set(Flag::NeedsFlush, false);
         }
-        if self.wants_shutdown() && !self.shut_down {
+        if self.wants_shutdown() && !self.flags.has(Flag::ShutDown) {
             // A socket is closed next anyway, once the peer's direction has ended. That saves a
             // system call.
             if !(self.session.read_ended() && self.write_half.ends_when_dropped()) {
                 ready!(Pin::new(&mut self.write_half).poll_shutdown(cx))?;
             }
-            self.shut_down = true;
+            self.flags.set(Flag::ShutDown, true);
             self.wake_reader();
         }
         Poll::Ready(Ok(()))
