@@ -73,11 +73,11 @@ impl WsUri {
         if user.as_ref().is_some_and(|(user, _)| user.contains(':')) {
             return Err("a user's name has no colon (RFC 7617 §2)");
         }
-        let host = match url.host() {
-            Some(Host::Domain(name)) => name.to_string(),
-            Some(Host::Ipv4(ip)) => ip.to_string(),
-            Some(Host::Ipv6(ip)) => ip.to_string(),
-            None => return Err("the URL has no host"),
+        let host = match (url.host(), url.host_str()) {
+            (Some(Host::Ipv6(ip)), _) => ip.to_string(),
+            // The URL has an IPv4 address in its usual form already.
+            (_, Some(host)) => host.to_owned(),
+            (_, None) => return Err("the URL has no host"),
         };
         let port = url.port_or_known_default().ok_or("the URL has no port")?;
         if port == 0 {
@@ -234,6 +234,7 @@ mod tests {
         );
         assert_eq!(target("ws://h?q"), t("h", 80, "h", "/?q"));
         assert_eq!(target("ws://[::1]:9001/x"), t("::1", 9001, "[::1]:9001", "/x"));
+        assert_eq!(target("ws://0x7f.1:81"), t("127.0.0.1", 81, "127.0.0.1:81", "/"));
         assert_eq!(target("wss://h:80/"), t("h", 80, "h:80", "/"));
         assert!(WsUri::parse("wss://h").unwrap().secure);
         let user = WsUri::parse("ws://me%40x:p%3Aw@h/").unwrap();

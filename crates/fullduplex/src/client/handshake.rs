@@ -53,8 +53,10 @@ impl Client {
             value.set_sensitive(true);
             value
         };
-        let mut fields = Vec::new();
-        for (name, text) in handshake.headers() {
+        let opening = handshake.headers();
+        // With room for `Authorization` and `Cookie`.
+        let mut fields = Vec::with_capacity(opening.len() + headers.len() + 2);
+        for (name, text) in opening {
             fields.push((Cow::Borrowed(name), value(text)?));
         }
         let application = headers.iter().filter(|(name, _)| *name != HOST);
