@@ -103,8 +103,8 @@ fn terminal_keeps_a_line_that_is_being_typed() {
     let mut other = Command::new(FDX);
     other.args(["connect", "--eof", "close", &url]).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut other = other.spawn().unwrap();
-    let lines = (0..200).map(|n| format!("message {n}\n")).collect::<String>();
-    other.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let lines: Vec<_> = (0..200).map(|n| format!("message {n}\n")).collect();
+    other.stdin.take().unwrap().write_all(lines.concat().as_bytes()).unwrap();
     terminal.keys(", \x1b[Dand the rest");
     terminal.wait_for("message 199");
     terminal.wait_for_last_row("› half a line,and the rest");
