@@ -64,6 +64,7 @@ pub(crate) fn run() -> Outcome {
         peers.node("http2_client.mjs", &[fdx]),
         peers.python("reverse_proxies.py", &[fdx]),
         peers.python("serve_options.py", &[fdx]),
+        peers.python("causes.py", &[fdx]),
         peers.python("curl.py", &[fdx]),
         peers.node("close_browser.mjs", &[fdx, &peers.chromium]),
         peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
