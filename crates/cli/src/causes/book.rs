@@ -13,9 +13,10 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/referenc
 const START: &str = "\
 # Causes and remedies
 
-When a WebSocket does not open, or ends, `fdx explain` and the errors of `fdx connect` name the likely
-cause and what to change. This page has all that they know, by who answers or ends it. To start from what
-you see in a browser or a library, see [Troubleshooting](../../how-to/troubleshooting.md).
+When a WebSocket does not open, or ends, `fdx explain` and the errors of `fdx connect` name the
+likely cause and what to change. This page has all that they know, by who answers or ends it. To
+start from what you see in a browser or a library, see
+[Troubleshooting](../../how-to/troubleshooting.md).
 ";
 
 /// Returns the page.

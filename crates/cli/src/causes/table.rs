@@ -31,9 +31,9 @@ pub(crate) struct Cause {
     pub(crate) id: String,
     /// The heading of the group in the book.
     pub(crate) group: String,
-    /// Who answered or ended it, such as nginx.
+    /// The program that answered or ended it, such as nginx.
     pub(crate) who: String,
-    /// What is seen, for somebody who looks for it in the book.
+    /// What is seen, by which a reader of the book finds the cause.
     pub(crate) symptom: String,
     /// The cause, as a part of a sentence.
     pub(crate) why: String,
@@ -52,7 +52,7 @@ pub(crate) struct Code {
     pub(crate) number: u16,
     /// The name in RFC 6455 or the registry.
     pub(crate) name: String,
-    /// Who may send it, and whether it may be on the wire.
+    /// The side that may send it, and whether it may be on the wire.
     pub(crate) sender: String,
     pub(crate) meaning: String,
     pub(crate) causes: Vec<String>,
@@ -64,7 +64,7 @@ pub(crate) struct Code {
 pub(crate) struct Phrase {
     /// Parts of the text, of which one must be there. `*` stands for anything.
     pub(crate) said: Vec<String>,
-    /// Who says it.
+    /// The browser or library that says it.
     pub(crate) by: String,
     pub(crate) meaning: String,
     /// What to do; may be empty if the causes say it.

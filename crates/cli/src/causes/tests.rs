@@ -136,33 +136,28 @@ fn constructed() -> Vec<(&'static str, Observation)> {
         ),
         (
             "client-certificate-needed",
-            wss(tls(
-                "the server ended it with the alert certificate_required: it requires a client certificate",
-            )),
+            wss(tls("the server ended it with the alert certificate_required: \
+                 it requires a client certificate")),
         ),
         (
             "client-certificate-refused",
-            wss(tls(
-                "the server ended it with the alert unknown_ca: it does not accept the client's certificate",
-            )),
+            wss(tls("the server ended it with the alert unknown_ca: \
+                 it does not accept the client's certificate")),
         ),
         (
             "sni-unknown",
-            wss(tls(
-                "the server ended it with the alert unrecognised_name: it does not serve this host name, or not yet",
-            )),
+            wss(tls("the server ended it with the alert unrecognised_name: \
+                 it does not serve this host name, or not yet")),
         ),
         (
             "tls-version",
-            wss(tls(
-                "the server ended it with the alert protocol_version: it supports neither TLS 1.2 nor 1.3",
-            )),
+            wss(tls("the server ended it with the alert protocol_version: \
+                 it supports neither TLS 1.2 nor 1.3")),
         ),
         (
             "alpn",
-            wss(tls(
-                "the server ended it with the alert no_application_protocol: it does not support this HTTP version (ALPN)",
-            )),
+            wss(tls("the server ended it with the alert no_application_protocol: \
+                 it does not support this HTTP version (ALPN)")),
         ),
         (
             "socks-is-http",
@@ -178,7 +173,8 @@ fn constructed() -> Vec<(&'static str, Observation)> {
                 error(
                     Proxy,
                     Kind::Io,
-                    "the proxy's response: the peer ended the transport before the opening handshake",
+                    "the proxy's response: \
+                     the peer ended the transport before the opening handshake",
                 ),
             ))),
         ),

@@ -3,7 +3,7 @@
 use super::observation::Observation;
 use crate::base::escape::printable;
 
-/// What may stand in braces in a text, and what stands there in general.
+/// The names in braces of a text, with what replaces them where nothing was observed.
 pub(super) const PLACEHOLDERS: [(&str, &str); 11] = [
     ("url", "the URL"),
     ("wss-url", "wss://…"),

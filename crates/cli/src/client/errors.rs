@@ -73,7 +73,7 @@ pub(crate) fn report_cut(open: Duration, idle: Duration) {
 }
 
 /// Returns what failed, in a line. A status has its reason phrase in place of the rule's section,
-/// which helps nobody whose path is misspelt.
+/// which does not help a user whose path is misspelt.
 fn in_words(error: &Error) -> String {
     let text = with_option_names(error);
     let Some(response) = error.response() else { return text };
@@ -113,7 +113,8 @@ fn proxy_in(text: &str) -> Option<String> {
     named.or_else(kind)
 }
 
-/// Returns what came in place of a WebSocket: the first bytes, fields that tell something, the body.
+/// Returns what came in place of a WebSocket: the first bytes, fields that tell something, the
+/// body.
 fn details(seen: &Observation) -> Vec<String> {
     let mut lines = Vec::new();
     if !seen.first_bytes.is_empty() {
@@ -137,7 +138,7 @@ fn details(seen: &Observation) -> Vec<String> {
     lines
 }
 
-/// Returns the lines of a cause. Who answered is of interest only if somebody did.
+/// Returns the lines of a cause. The one that says who answered is left out if no answer came.
 fn hint(cause: &Cause, seen: &Observation) -> Vec<String> {
     let has_answer = seen.status.is_some() || !seen.first_bytes.is_empty();
     let lines = causes::lines(cause, seen);

@@ -12,7 +12,7 @@ const MAX_CAUSES: usize = 2;
 #[derive(Clone, Debug)]
 pub(super) struct LikelyCause {
     pub(super) id: String,
-    /// Who answered or ended the connection.
+    /// The program that answered or ended the connection.
     pub(super) who: String,
     pub(super) cause: String,
     pub(super) remedy: String,

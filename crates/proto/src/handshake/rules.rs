@@ -127,8 +127,8 @@ fn upgrade_rules<'h>(
 
 /// Checks a response against each rule (RFC 6455 §4.1, "client MUST validate"; RFC 8441 §5).
 ///
-/// `request` are the fields of the request. Without them, as for a response that was pasted without it,
-/// what must match the request is not checked. `is_stream` is whether HTTP/2 or HTTP/3 carries
+/// `request` are the fields of the request. Without them, as for a response that was pasted without
+/// it, what must match the request is not checked. `is_stream` is whether HTTP/2 or HTTP/3 carries
 /// them.
 ///
 /// ```

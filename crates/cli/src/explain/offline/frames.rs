@@ -18,7 +18,7 @@ pub(super) struct Frame<'a> {
     pub(super) header_bytes: &'a [u8],
     /// The bytes of the payload that are there, as they were sent.
     pub(super) wire_payload: &'a [u8],
-    /// The same, unmasked.
+    /// The payload, unmasked.
     pub(super) payload: Vec<u8>,
     /// The rule that the frame breaks.
     pub(super) violation: Option<ProtocolError>,
@@ -177,14 +177,20 @@ mod tests {
         dissection.frames.remove(0)
     }
 
+    /// Returns the text that is complete with this frame, and is all that is.
+    fn text_of<'a>(frame: &'a Frame<'_>) -> Option<&'a str> {
+        match &frame.complete[..] {
+            [Complete::Message(Message::Text(text))] => Some(text),
+            _ => None,
+        }
+    }
+
     #[test]
     fn frames_are_unmasked_and_decoded() {
         let frame = one(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
         assert_eq!((frame.opcode_name(), &*frame.payload), ("text", &b"Hello"[..]));
         assert!(frame.is_of_client() && frame.violation.is_none() && frame.missing() == 0);
-        assert!(
-            matches!(&frame.complete[..], [Complete::Message(Message::Text(text))] if text == "Hello")
-        );
+        assert_eq!(text_of(&frame), Some("Hello"));
         let frame = one(b"\x88\x06\x0f\xa1gone");
         let [Complete::Close(Some(close))] = &frame.complete[..] else { panic!("{frame:?}") };
         assert_eq!((close.code.get(), &*close.reason), (4001, "gone"));
@@ -199,9 +205,7 @@ mod tests {
         ] {
             let dissection = dissect(bytes);
             let last = dissection.frames.last().unwrap();
-            assert!(
-                matches!(&last.complete[..], [Complete::Message(Message::Text(text))] if text == "Hello")
-            );
+            assert_eq!(text_of(last), Some("Hello"));
         }
         let broken = one(b"\xc1\x02\xff\xff");
         assert_eq!(broken.violation, Some(ProtocolError::InvalidDeflate));

@@ -196,7 +196,8 @@ mod tests {
         for line in [
             "request: GET /ws HTTP/1.1\n  ok      the method is GET (RFC 6455 §4.1 item 2): GET\n",
             "\n  BROKEN  Connection lists Upgrade (RFC 6455 §4.1 item 6): no Connection\n",
-            "\nresponse: HTTP/1.1 426 Upgrade Required\n  BROKEN  the status is 101 (RFC 6455 §4.1 response item 1): 426\n",
+            "\nresponse: HTTP/1.1 426 Upgrade Required\n  BROKEN  the status is 101 \
+             (RFC 6455 §4.1 response item 1): 426\n",
         ] {
             assert!(report.lines.contains(line), "{line}: {}", report.lines);
         }

@@ -234,7 +234,8 @@ mod tests {
         assert_eq!((response.fields.len(), &*response.body), (1, "<html>\nHTTP: no\n"));
         assert!(exchange.request.is_none());
         let verbose = "* Connected to a\n> GET /ws HTTP/1.1\n> Host: a\n> Upgrade: websocket\n>\n\
-                       * Request sent\n< HTTP/1.1 200 OK\n< Server: nginx\n<\n{ [5 bytes data]\nhello\n";
+                       * Request sent\n< HTTP/1.1 200 OK\n< Server: nginx\n<\n\
+                       { [5 bytes data]\nhello\n";
         let exchange = parse(verbose).unwrap();
         let (request, response) = (exchange.request.unwrap(), exchange.response.unwrap());
         assert_eq!((&*request.method, &*request.target), ("GET", "/ws"));
@@ -244,8 +245,8 @@ mod tests {
 
     #[test]
     fn heads_of_developer_tools_are_read() {
-        let both = "GET wss://a/ws HTTP/1.1\nHost: a\nConnection: Upgrade\n\nHTTP/1.1 101 Switching \
-                    Protocols\nUpgrade: websocket\n";
+        let both = "GET wss://a/ws HTTP/1.1\nHost: a\nConnection: Upgrade\n\n\
+                    HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\n";
         let exchange = parse(both).unwrap();
         assert_eq!(exchange.request.unwrap().fields.len(), 2);
         assert_eq!(exchange.response.unwrap().status, 101);

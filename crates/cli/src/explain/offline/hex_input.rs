@@ -45,7 +45,7 @@ fn push_word(word: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
     if let Some(c) = word.chars().find(|c| !c.is_ascii_hexdigit()) {
         return Err(format!("{c:?} is not a hexadecimal digit"));
     }
-    // A single digit is a byte if it stands alone.
+    // A single digit between spaces is a byte.
     if word.len() > 1 && word.len() % 2 == 1 {
         return Err(format!("{word:?} has an odd number of digits"));
     }

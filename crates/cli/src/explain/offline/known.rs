@@ -80,8 +80,9 @@ fn range_of(number: u16) -> &'static str {
             "a code that a library or framework has registered with IANA; see its documentation"
         }
         4000..=4999 => {
-            "a code of the application, which gives it its meaning; see the documentation or the \
-             source of the server (Phoenix, Discord, graphql-ws and Pusher, for example, have lists)"
+            "a code of the application, which gives it its meaning; see the documentation or \
+             the source of the server (Phoenix, Discord, graphql-ws and Pusher, for example, have \
+             lists)"
         }
         _ => "not a close code: the highest is 4999, and higher ones are not valid on the wire",
     }
@@ -165,14 +166,16 @@ mod tests {
     fn phrases_of_browsers_and_libraries_are_known() {
         for (text, words) in [
             (
-                "WebSocket connection to 'ws://a:1/' failed: Error in connection establishment: net::ERR_CONNECTION_REFUSED",
+                "WebSocket connection to 'ws://a:1/' failed: \
+                 Error in connection establishment: net::ERR_CONNECTION_REFUSED",
                 "nothing listens on this port",
             ),
             ("net::ERR_BLOCKED_BY_LOCAL_NETWORK_ACCESS_CHECKS", "without the user's permission"),
             ("Error during WebSocket handshake: Unexpected response code: 403", "not allowed"),
             ("Error: Unexpected server response: 200", "a page in place of a WebSocket"),
             (
-                "websockets.exceptions.InvalidStatus: server rejected WebSocket connection: HTTP 502",
+                "websockets.exceptions.InvalidStatus: \
+                 server rejected WebSocket connection: HTTP 502",
                 "can't reach the server behind it",
             ),
             ("Error: Invalid Sec-WebSocket-Accept header", "a cache has stored"),
@@ -188,7 +191,8 @@ mod tests {
                 "chose none of them",
             ),
             (
-                "Refused to connect to 'ws://a/' because it violates the following Content Security Policy directive: \"default-src 'self'\".",
+                "Refused to connect to 'ws://a/' because it violates \
+                 the following Content Security Policy directive: \"default-src 'self'\".",
                 "connect-src",
             ),
             ("Close code 4003", "a code of the application"),

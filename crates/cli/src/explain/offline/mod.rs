@@ -126,7 +126,7 @@ fn print(lines: String, json: &Value, as_json: bool) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     match written {
-        // Whoever reads has enough.
+        // The reader has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => {
             written.map_err(|error| (ConnectOutcome::LocalIo, format!("standard output: {error}")))
