@@ -1,6 +1,8 @@
 //! The foundations of all other modules: errors, addresses, deadlines, memory.
 
 #[cfg(feature = "client")]
+pub(crate) mod at_step;
+#[cfg(feature = "client")]
 pub(crate) mod basic_auth;
 pub(crate) mod buffers;
 #[cfg(any(feature = "client", feature = "server"))]

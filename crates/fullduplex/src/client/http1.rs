@@ -5,7 +5,8 @@ use fullduplex_proto::handshake::client::ClientHandshake;
 use fullduplex_proto::handshake::http1::write_request;
 use http::{HeaderMap, Response, Version};
 
-use crate::base::deadline::{at_step, within};
+use crate::base::at_step::at_step;
+use crate::base::deadline::within;
 use crate::base::error::{ConnectStep, Error};
 use crate::base::rng::nonce;
 use crate::base::span;

@@ -21,6 +21,7 @@ pub use kind::ErrorKind;
 pub use step::ConnectStep;
 
 /// The most bytes that are kept of what is not a response.
+#[cfg(feature = "client")]
 const MAX_FIRST_BYTES: usize = 1024;
 
 /// An error of this library. It is one pointer wide.
@@ -160,12 +161,14 @@ impl Error {
     }
 
     /// Sets the step at which the error occurred, if it has none.
+    #[cfg(feature = "client")]
     pub(crate) fn with_step(mut self, step: ConnectStep) -> Self {
         self.0.step.get_or_insert(step);
         self
     }
 
     /// Keeps the first bytes of what arrived in place of a response.
+    #[cfg(feature = "client")]
     pub(crate) fn with_first_bytes(mut self, received: &[u8]) -> Self {
         let kept = received.len().min(MAX_FIRST_BYTES);
         self.0.first_bytes = Bytes::copy_from_slice(&received[..kept]);

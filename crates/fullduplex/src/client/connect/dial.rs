@@ -15,7 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::base::deadline::at_step;
+use crate::base::at_step::at_step;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::setters::setters;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};

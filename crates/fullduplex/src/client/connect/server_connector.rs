@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::base::deadline::at_step;
+use crate::base::at_step::at_step;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::uri::{WsUri, without_zone};

@@ -11,7 +11,8 @@ use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response, Version};
 
-use crate::base::deadline::{at_step, within};
+use crate::base::at_step::at_step;
+use crate::base::deadline::within;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;

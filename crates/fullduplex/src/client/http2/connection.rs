@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use h2::Ping;
 
-use crate::base::deadline::at_step;
+use crate::base::at_step::at_step;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;

@@ -8,7 +8,8 @@ use fullduplex_http3::{ConnectProtocol, Error as Http3Error, ErrorCode, LocalSet
 use fullduplex_proto::handshake::client::ClientHandshake;
 use http::{HeaderMap, Response, StatusCode, Version};
 
-use crate::base::deadline::{at_step, within};
+use crate::base::at_step::at_step;
+use crate::base::deadline::within;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;

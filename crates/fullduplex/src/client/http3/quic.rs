@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
-use crate::base::deadline::at_step;
+use crate::base::at_step::at_step;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;

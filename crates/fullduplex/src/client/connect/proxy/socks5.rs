@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::base::deadline::at_step;
+use crate::base::at_step::at_step;
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{ConnectStep, Error, ErrorKind};
 use crate::client::connect::proxy::Proxy;
