@@ -1,5 +1,5 @@
-//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, cli}`, `proto ← cli`, and a list
-//! of the foreign crates that each may depend on, so that a new one is a decision.
+//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, cli}`, `proto ← cli`, and a
+//! list of the foreign crates that each may depend on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! The step that an error names, and what arrived in place of a response.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,12 +96,12 @@ async fn connect_events_have_failed_addresses_and_the_heads_of_a_proxy() {
         let log = seen.clone();
         let builder = builder.on_connect_event(move |event| {
             let mut log = log.lock().unwrap();
-            log.push_str(&match event {
-                ConnectEvent::ProxyRequest(head) => format!("ProxyRequest {head:?}"),
-                ConnectEvent::ProxyResponse(head) => format!("ProxyResponse {head:?}"),
-                ConnectEvent::AddressFailed { to, .. } => format!("AddressFailed {to}"),
-                _ => String::new(),
-            });
+            let _ = match event {
+                ConnectEvent::ProxyRequest(head) => write!(log, "ProxyRequest {head:?}"),
+                ConnectEvent::ProxyResponse(head) => write!(log, "ProxyResponse {head:?}"),
+                ConnectEvent::AddressFailed { to, .. } => write!(log, "AddressFailed {to}"),
+                _ => Ok(()),
+            };
         });
         fails(builder, &format!("ws://{closed}/")).await;
         let seen = seen.lock().unwrap();
