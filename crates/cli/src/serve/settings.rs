@@ -9,7 +9,8 @@ use super::args::{Args, Forwarded};
 use super::listen::Address;
 
 /// The hint in the response to a client that asks for a host that is not configured.
-const HOST_ADVICE: &str = "on loopback addresses and with --exec, fdx serve answers for other names than localhost with --host NAME";
+const HOST_ADVICE: &str = "on loopback addresses and with --exec, fdx serve answers for other \
+                           names than localhost with --host NAME";
 
 /// The highest default of `--max-per-address`.
 const MAX_PER_ADDRESS: u32 = 256;

@@ -39,7 +39,7 @@ pub(super) struct Exec {
     processes: Arc<Semaphore>,
 }
 
-/// A place for a process, and what it is told about the request.
+/// A permit for a process, and the request's variables for it.
 pub(super) struct Pending {
     variables: Variables,
     /// The client, for the log.
@@ -138,8 +138,8 @@ impl Exec {
             let _ = timeout(LAST_ERRORS_TIMEOUT, streams.end()).await;
             return status;
         };
-        // A slow client gets all that has been printed. What the process has started may print more,
-        // but not for long.
+        // A slow client gets all that has been printed. What the process has started may print
+        // more, but not for long.
         let mut rest = pin!(async {
             tokio::select! {
                 () = streams.end() => {}
@@ -163,7 +163,7 @@ pub(super) fn warn(args: &Args, addresses: &[Address]) {
     let open = addresses.iter().find(|address| !address.is_local());
     if let Some(address) = open.filter(|_| args.tls_client_ca.is_none()) {
         log_line!(
-            "fdx serve: warning: whoever reaches {address} can run the command of --exec: clients \
+            "fdx serve: warning: every client that reaches {address} can run the command of --exec: they \
              are not authenticated; see --tls-client-ca"
         );
         if !args.is_secure() {

@@ -117,7 +117,7 @@ impl<R: AsyncBufRead + Unpin> Messages<R> {
             }
             let format =
                 InputFormat { format: self.format, is_one_message: false, line_end: LINE_END };
-            // An empty line of JSON lines is none.
+            // An empty line of JSON lines has no message.
             if let Some(message) = message_of(&bytes, format, self.count)? {
                 return Ok(Some(message));
             }
