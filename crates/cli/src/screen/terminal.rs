@@ -44,7 +44,9 @@ impl Output {
 #[cfg(unix)]
 mod unix {
     use std::io;
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     use rustix::termios::{
         InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr,
@@ -53,6 +55,9 @@ mod unix {
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
     use super::{Output, PASTE_OFF, PASTE_ON};
+
+    /// The time for a terminal to take the sequence that switches bracketed paste off.
+    const RESTORE_TIMEOUT: Duration = Duration::from_millis(100);
 
     /// The mode before, while the terminal is in the raw one.
     static BEFORE: Mutex<Option<(Termios, Output)>> = Mutex::new(None);
@@ -77,6 +82,9 @@ mod unix {
     /// Sets the mode in which the terminal passes on each key.
     fn set_raw(mut raw: Termios, output: Output) -> io::Result<()> {
         raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
+        // Ctrl-C would discard what is being written, and Linux does not wake a thread that waits
+        // for room in a pseudo-terminal when it discards what fills it.
+        raw.local_modes |= LocalModes::NOFLSH;
         // A carriage return is Enter, and Ctrl-S does not stop the output.
         raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR;
         raw.input_modes -= InputModes::IXON | InputModes::ISTRIP;
@@ -105,8 +113,15 @@ mod unix {
     pub(crate) fn restore() {
         let before = lock().take();
         if let Some((before, output)) = before {
-            let _ = output.write(PASTE_OFF);
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
+            // A terminal that stands still would delay the exit for ever: another thread may hold
+            // the lock of standard output while it writes.
+            let (done, written) = mpsc::channel();
+            thread::spawn(move || {
+                let _ = output.write(PASTE_OFF);
+                let _ = done.send(());
+            });
+            let _ = written.recv_timeout(RESTORE_TIMEOUT);
         }
     }
 

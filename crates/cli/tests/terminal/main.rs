@@ -13,6 +13,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{FDX, Served, serve};
@@ -151,6 +152,28 @@ fn terminal_ends_at_ctrl_c_with_its_mode_restored() {
     terminal.wait_for_last_row("›");
     terminal.keys("half a line");
     terminal.wait_for_last_row("› half a line");
+    let begun = Instant::now();
+    terminal.keys("\x03");
+    assert_eq!(terminal.wait_for_end().code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn terminal_that_stands_still_does_not_delay_ctrl_c() {
+    let (server, home) = (serve(&[]), home("still"));
+    let url = url(&server, "/echo");
+    let file = home.join("long");
+    fs::write(&file, "0123456789\n".repeat(100_000)).unwrap();
+    let mut terminal = Terminal::start(&home, &["connect", &url]);
+    terminal.wait_for_last_row("›");
+    terminal.keys(&format!("/pause\r/file {}\r", file.display()));
+    terminal.wait_for_last_row("[paused, 1 held back] ›");
+    terminal.keys("/resume\r");
+    terminal.wait_for_last_row("›");
+    terminal.stand_still();
+    terminal.keys("/show\r");
+    // The time to fill what is between the program and the terminal.
+    thread::sleep(Duration::from_millis(300));
     let begun = Instant::now();
     terminal.keys("\x03");
     assert_eq!(terminal.wait_for_end().code(), Some(130));

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub struct Terminal {
     /// Kept open, so that the master is readable after the program's end.
     slave: OwnedFd,
     parser: Arc<Mutex<vt100::Parser>>,
+    /// Whether the terminal stands still: it takes nothing that is written.
+    is_still: Arc<AtomicBool>,
 }
 
 impl Terminal {
@@ -56,18 +59,28 @@ impl Terminal {
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 1_000)));
         let mut reader = File::from(master.try_clone().unwrap());
         let shared = Arc::clone(&parser);
+        let is_still = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&is_still);
         thread::spawn(move || {
             let mut bytes = vec![0; 64 << 10];
             while let Ok(len @ 1..) = reader.read(&mut bytes) {
+                while waits.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(5));
+                }
                 shared.lock().unwrap().process(&bytes[..len]);
             }
         });
-        Self { child, master: master.into(), slave, parser }
+        Self { child, master: master.into(), slave, parser, is_still }
     }
 
     /// Types keys, as the bytes that a terminal sends.
     pub fn keys(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Stops to take what is written, until the end.
+    pub fn stand_still(&self) {
+        self.is_still.store(true, Ordering::Relaxed);
     }
 
     /// Pastes a text with bracketed paste, as terminals do.
@@ -129,6 +142,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        self.is_still.store(false, Ordering::Relaxed);
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
