@@ -48,22 +48,33 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// Parses a time that is not 0, in seconds.
+/// Parses a time that is not 0: a number of seconds, or with a unit such as 500ms, 5m or 1h.
 pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => {
+    match in_seconds(text) {
+        Some(seconds) if (0.001..=86_400.0).contains(&seconds) => {
             Ok(Duration::from_secs_f64(seconds))
         }
-        _ => Err("a number of seconds from 0.001 to 86400".into()),
+        _ => {
+            Err("a number of seconds from 0.001 to 86400, or a time such as 500ms, 5m or 1h".into())
+        }
     }
 }
 
-/// Parses a number of seconds from 0 to 86400, a day.
+/// Parses a time from 0 to a day, as [`timeout`] does, and returns it in seconds.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds from 0 to 86400".into()),
+    match in_seconds(text) {
+        Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0 to 86400, or a time such as 500ms, 5m or 1h".into()),
     }
+}
+
+/// Returns the seconds of a number with the unit ms, s, m or h, or without one.
+fn in_seconds(text: &str) -> Option<f64> {
+    let (number, unit) = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))
+        .unwrap_or((text, 1.0));
+    Some(number.parse::<f64>().ok()? * unit)
 }
 
 #[cfg(test)]
@@ -104,5 +115,25 @@ mod tests {
         for text in ["", "a b", "a,b", "a/b", "ü", "a\n"] {
             assert!(subprotocol(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        for (text, expected) in [
+            ("90", 90_000),
+            ("1.5", 1500),
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("5m", 300_000),
+            ("0.5m", 30_000),
+            ("24h", 86_400_000),
+        ] {
+            assert_eq!(timeout(text), Ok(Duration::from_millis(expected)), "{text}");
+        }
+        assert_eq!(seconds("0s"), Ok(0.0));
+        for text in ["", "m", "s", "0", "0m", "25h", "5 m", "5M", "-1s", "NaN", "infs", "1m30s"] {
+            assert!(timeout(text).is_err(), "{text}");
+        }
+        assert!(seconds("-1").is_err() && seconds("1d").is_err());
     }
 }
