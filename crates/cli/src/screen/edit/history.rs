@@ -57,7 +57,7 @@ impl History {
     /// Adds a line, unless it begins with a space, repeats the last one, or is very long.
     ///
     /// # Errors
-    /// Fails if the file can't be written; the line is kept for this run.
+    /// Fails if the file can't be written; this line and those that follow are kept for this run.
     pub(crate) fn add(&mut self, line: &str) -> io::Result<()> {
         let is_kept = !line.starts_with(' ') && !line.trim().is_empty() && line.len() <= MAX_ENTRY;
         if !is_kept || self.entries.last().is_some_and(|last| last == line) {
@@ -69,9 +69,15 @@ impl History {
         }
         let Some(file) = &self.file else { return Ok(()) };
         let mut options = OpenOptions::new();
-        let mut opened = open_private(options.append(true).create(true), file)?;
+        let opened = open_private(options.append(true).create(true), file);
         // In one write, so that runs at the same time do not mix their lines.
-        opened.write_all(format!("{}\n", escape(line)).as_bytes())
+        let written = opened
+            .and_then(|mut opened| opened.write_all(format!("{}\n", escape(line)).as_bytes()));
+        let Err(error) = written else { return Ok(()) };
+        let named = io::Error::new(error.kind(), format!("{}: {error}", file.display()));
+        // It is said once.
+        self.file = None;
+        Err(named)
     }
 
     /// Writes the entries into a new file in the place of the old one.
@@ -194,8 +200,10 @@ mod tests {
         // Files that can't be used are errors, and the line is kept for the run.
         let mut nowhere = History::load(folder.join("none")).unwrap();
         nowhere.file = Some(PathBuf::from("/dev/null/history"));
-        assert!(nowhere.add("kept").is_err());
-        assert_eq!(nowhere.entries(), ["kept"]);
+        let error = nowhere.add("kept").unwrap_err().to_string();
+        assert!(error.starts_with("/dev/null/history: "), "{error}");
+        assert!(nowhere.add("kept too").is_ok());
+        assert_eq!(nowhere.entries(), ["kept", "kept too"]);
         fs::remove_dir_all(folder).unwrap();
     }
 }
