@@ -3,6 +3,7 @@
 pub(crate) mod deflate;
 pub(crate) mod escape;
 pub(crate) mod layout;
+pub(crate) mod redact;
 pub(crate) mod secrets;
 pub(crate) mod signals;
 pub(crate) mod values;

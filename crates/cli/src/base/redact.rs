@@ -1,6 +1,6 @@
 //! Secrets, which no report shows.
 
-use crate::base::escape::printable;
+use super::escape::printable;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";
@@ -13,7 +13,7 @@ const SECRET_PARAMETERS: [&str; 10] =
     ["token", "key", "secret", "pass", "auth", "sig", "session", "jwt", "ticket", "code"];
 
 /// Returns the value of a field to show.
-pub(super) fn shown_value(name: &str, value: &[u8], is_sensitive: bool) -> String {
+pub(crate) fn shown_value(name: &str, value: &[u8], is_sensitive: bool) -> String {
     if is_sensitive {
         return HIDDEN.to_owned();
     }
@@ -43,7 +43,7 @@ pub(crate) fn redact_url(url: &str) -> String {
 }
 
 /// Returns a path and query without the values of parameters that look like secrets.
-pub(super) fn redact_target(target: &str) -> String {
+pub(crate) fn redact_target(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return printable(target) };
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
         Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),

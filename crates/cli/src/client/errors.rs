@@ -9,7 +9,7 @@ use super::ConnectOutcome;
 use super::html::text_lines;
 use super::setting_names::option_names;
 use crate::base::escape::printable;
-use crate::base::secrets::without_credentials;
+use crate::base::redact::redact_url;
 use crate::causes::observation::{Observation, Step};
 use crate::causes::{self, Cause};
 
@@ -93,7 +93,7 @@ fn with_reason(status: StatusCode) -> String {
 /// Returns what the error tells of an attempt to connect to this URL.
 fn observation(url: &str, error: &Error) -> Observation {
     let mut seen = Observation::of_error(error);
-    seen.url = Some(without_credentials(url));
+    seen.url = Some(redact_url(url));
     seen.proxy = proxy_in(&seen.error);
     seen
 }

@@ -9,6 +9,7 @@ use http::Response;
 use ring::digest;
 
 use crate::base::escape::printable;
+use crate::base::redact::{redact_target, shown_value};
 
 /// Fields of a request whose values are shown, although the command line may have given them.
 const SHOWN: [&str; 9] = [
@@ -29,7 +30,9 @@ pub(crate) fn connect_event(event: &ConnectEvent<'_>, after: Duration) {
     let milliseconds = after.as_secs_f64() * 1000.0;
     match event {
         ConnectEvent::Request(head) | ConnectEvent::ProxyRequest(head) => {
-            print_head('>', &head.to_string(), head.fields);
+            let target = redact_target(head.target);
+            let first = format!("{} {target} {:?}", head.method, head.version);
+            print_head('>', &first, head.fields);
         }
         ConnectEvent::Response(head) | ConnectEvent::ProxyResponse(head) => {
             report!("* answered ({milliseconds:.1} ms)");
@@ -48,17 +51,11 @@ pub(crate) fn connect_event(event: &ConnectEvent<'_>, after: Duration) {
 fn print_head(mark: char, first: &str, fields: &[HeadField<'_>]) {
     report!("{mark} {}", printable(first));
     for field in fields {
-        report!("{mark} {}: {}", printable(field.name), shown_value(field));
+        let is_shown = SHOWN.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        let value = shown_value(field.name, field.value, field.is_sensitive && !is_shown);
+        report!("{mark} {}: {value}", printable(field.name));
     }
     report!("{mark}");
-}
-
-fn shown_value(field: &HeadField<'_>) -> String {
-    let is_shown = SHOWN.iter().any(|name| field.name.eq_ignore_ascii_case(name));
-    if field.is_sensitive && !is_shown {
-        return "***".into();
-    }
-    printable(&String::from_utf8_lossy(field.value))
 }
 
 /// Prints what was negotiated.

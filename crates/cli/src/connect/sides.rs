@@ -7,7 +7,7 @@ use http::Response;
 use tokio::sync::oneshot;
 
 use super::Args;
-use crate::base::secrets::without_credentials;
+use crate::base::redact::redact_url;
 use crate::base::signals::EndSignals;
 use crate::pipes::{Format, InputFormat, OutputFormat, read_actions, write_events};
 use crate::screen::{self, ConnectionFacts, Feed, ScreenSettings, TerminalSides};
@@ -34,7 +34,7 @@ impl Title {
     /// Returns the title of an open connection.
     pub(super) fn connected(url: &str, websocket: &WebSocket, response: &Response<()>) -> Self {
         let none = || "none".to_owned();
-        let url = without_credentials(url);
+        let url = redact_url(url);
         let version = format!("{:?}", response.version());
         let subprotocol = websocket.subprotocol();
         let deflate = websocket.deflate().map(|deflate| deflate.to_string());
@@ -58,7 +58,7 @@ impl Title {
 
     /// Returns the title of connections that are yet to be opened.
     pub(super) fn reconnecting(url: &str) -> Self {
-        let url = without_credentials(url);
+        let url = redact_url(url);
         let greeting = format!("connecting to {url}; /help lists commands, Ctrl-D closes");
         Self { greeting, negotiated: vec![("connecting to", url)] }
     }

@@ -11,7 +11,7 @@ use tokio::time::interval;
 
 use super::facts::{Fact, Facts, Head};
 use super::printer::Printer;
-use super::redact::redact_url;
+use crate::base::redact::redact_url;
 use crate::causes::observation::{Observation, Step};
 
 /// An attempt that has ended.

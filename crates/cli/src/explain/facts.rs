@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fullduplex::client::{ConnectEvent, HeadField, RequestHead, ResponseHead};
 use http::Version;
 
-use super::redact::{redact_target, shown_value};
+use crate::base::redact::{redact_target, shown_value};
 
 /// A step that was taken, with what the report says of it.
 #[derive(Clone, Debug)]

@@ -9,7 +9,6 @@ mod likely;
 pub(crate) mod offline;
 mod open;
 mod printer;
-pub(crate) mod redact;
 mod report;
 
 use std::process::ExitCode;
@@ -59,7 +58,7 @@ pub(crate) struct Args {
     compare: bool,
     /// Find out for how long the way to the server allows silence, up to this time, such as 5m,
     /// and whether Pings help
-    #[arg(long, value_name = "DURATION", value_parser = values::timeout)]
+    #[arg(long, value_name = "TIME", value_parser = values::timeout)]
     idle: Option<Duration>,
     /// Send this Origin, as the browser does for a page of it
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin)]
@@ -95,7 +94,11 @@ async fn explain(args: &Args) -> ConnectOutcome {
             printer.clear_clock();
             report.print_verdict(&printer);
             if args.json {
-                println!("{:#}", report.json());
+                printer.print(&format!("{:#}", report.json()));
+            }
+            if let Some(error) = printer.failure() {
+                report!("fdx explain: standard output: {error}");
+                return ConnectOutcome::LocalIo;
             }
             report.outcome
         }

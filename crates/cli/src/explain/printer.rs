@@ -16,6 +16,8 @@ pub(super) struct Printer {
     /// Whether lines are printed. With `--json` there is one object at the end.
     has_lines: bool,
     clock: Mutex<Clock>,
+    /// Why standard output took no more.
+    failed: Mutex<Option<io::Error>>,
 }
 
 #[derive(Debug)]
@@ -30,16 +32,32 @@ struct Clock {
 impl Printer {
     pub(super) fn new(has_lines: bool) -> Self {
         let is_terminal = io::stderr().is_terminal();
-        Self { has_lines, clock: Mutex::new(Clock { is_terminal, is_shown: false, due: 1 }) }
+        let clock = Mutex::new(Clock { is_terminal, is_shown: false, due: 1 });
+        Self { has_lines, clock, failed: Mutex::new(None) }
     }
 
     /// Prints a line.
     pub(super) fn line(&self, line: &str) {
         self.clear_clock();
         if self.has_lines {
-            // The reader may have gone; the exit code says the rest.
-            let _ = writeln!(io::stdout(), "{line}");
+            self.print(line);
         }
+    }
+
+    /// Prints a line, with `--json` too.
+    pub(super) fn print(&self, line: &str) {
+        if let Err(error) = writeln!(io::stdout(), "{line}")
+            && let Ok(mut failed) = self.failed.lock()
+        {
+            failed.get_or_insert(error);
+        }
+    }
+
+    /// Returns why standard output took no more, if it failed. That the reader has gone is no
+    /// failure: the exit code says the rest.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        let failed = self.failed.lock().ok()?.take();
+        failed.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
     /// Prints a line with the name of a step in the first column.

@@ -16,7 +16,7 @@ use super::open::{Closing, RoundTrips};
 use super::printer::Printer;
 use crate::base::escape::printable;
 use crate::causes::observation::{Difference, Observation, Step, Variation};
-use crate::client::ConnectOutcome;
+use crate::client::{ConnectOutcome, option_names};
 
 /// The bytes of a response's body that are shown.
 const SHOWN_BODY: usize = 1000;
@@ -121,7 +121,7 @@ impl Report {
     /// Prints why there is no WebSocket.
     pub(super) fn failed(&self, error: &Error, printer: &Printer) {
         printer.heading("There is no WebSocket");
-        printer.named("error", &printable(&error.to_string()));
+        printer.named("error", &printable(&option_names(&error.to_string())));
         let body = String::from_utf8_lossy(&self.observation.body);
         let body: String = body.chars().take(SHOWN_BODY).collect();
         for (i, line) in body.lines().filter(|line| !line.trim().is_empty()).take(12).enumerate() {
@@ -248,7 +248,7 @@ impl Report {
             "exit_code": self.outcome as u8,
             "http_version": seen.http_version,
             "failed_step": seen.step.map(Step::name),
-            "error": (!seen.error.is_empty()).then(|| printable(&seen.error)),
+            "error": (!seen.error.is_empty()).then(|| printable(&option_names(&seen.error))),
             "took_ms": millis(self.took),
             "steps": self.facts.iter().filter_map(step_json).collect::<Vec<_>>(),
             "request": self.last_head(true).map(head_json),

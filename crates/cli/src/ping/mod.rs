@@ -2,6 +2,7 @@
 
 mod summary;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,10 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::summary::Summary;
 use crate::base::escape::printable;
+use crate::base::redact::redact_url;
 use crate::base::signals::{EndSignal, EndSignals};
 use crate::base::values;
-use crate::client::{ClientArgs, ConnectOutcome, SetupError, report_connect_error};
-use crate::explain::redact::redact_url;
+use crate::client::{ClientArgs, ConnectOutcome, SetupError, option_names, report_connect_error};
 
 /// The time for the closing handshake at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(600);
@@ -29,7 +30,8 @@ const WARNING_AFTER: u64 = 3;
 Exit codes, as those of ping:
   0  a Pong was received
   1  no Pong was received
-  2  no connection, or it was lost; or wrong usage")]
+  2  no connection, or it was lost; or wrong usage, or standard output failed
+141  what read standard output is gone")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -55,6 +57,8 @@ enum Stop {
     Done,
     Signal(EndSignal),
     Lost(String),
+    /// Standard output failed.
+    Output(io::Error),
 }
 
 /// Sends Pings and prints the time to each Pong.
@@ -100,7 +104,9 @@ async fn ping(args: &Args) -> u8 {
     };
     let url = redact_url(&args.client.url);
     let from = websocket.peer_addr().map_or(String::new(), |address| format!(" ({address})"));
-    line(&format!("PING {url}{from} by {:?}", response.version()));
+    if let Err(error) = line(&format!("PING {url}{from} by {:?}", response.version())) {
+        return output_failed(&error);
+    }
     exchange(args, websocket, &url, &mut signals).await
 }
 
@@ -124,9 +130,14 @@ async fn exchange(args: &Args, websocket: WebSocket, url: &str, signals: &mut En
                 Ok((_, Some(Err(error)))) => break Stop::Lost(error.to_string()),
                 Ok((number, Some(Ok(time)))) => {
                     summary.received(time);
-                    line(&format!("pong {number}: time={:.2} ms", time.as_secs_f64() * 1e3));
+                    let time = time.as_secs_f64() * 1e3;
+                    if let Err(error) = line(&format!("pong {number}: time={time:.2} ms")) {
+                        break Stop::Output(error);
+                    }
                 }
-                Ok((number, None)) => unanswered(&summary, number, limit),
+                Ok((number, None)) => if let Err(error) = unanswered(&summary, number, limit) {
+                    break Stop::Output(error);
+                },
                 Err(_) => {}
             },
             _ = ticks.tick(), if !is_last => {
@@ -151,7 +162,7 @@ async fn exchange(args: &Args, websocket: WebSocket, url: &str, signals: &mut En
         }
     };
     if let Stop::Lost(why) = &stop {
-        report!("fdx ping: {}", printable(why));
+        report!("fdx ping: {}", printable(&option_names(why)));
     } else {
         let closing = async {
             let _ = timeout(CLOSE_TIMEOUT, send.close(CloseCode::NORMAL, "")).await;
@@ -161,11 +172,16 @@ async fn exchange(args: &Args, websocket: WebSocket, url: &str, signals: &mut En
             _ = signals.next() => {}
         }
     }
+    if let Stop::Output(error) = &stop {
+        return output_failed(error);
+    }
     for text in summary.lines(url, since.elapsed()) {
-        line(&text);
+        if let Err(error) = line(&text) {
+            return output_failed(&error);
+        }
     }
     match stop {
-        Stop::Lost(_) => 2,
+        Stop::Lost(_) | Stop::Output(_) => 2,
         Stop::Signal(signal @ (EndSignal::Terminate | EndSignal::HangUp)) => {
             ConnectOutcome::from(signal) as u8
         }
@@ -174,18 +190,27 @@ async fn exchange(args: &Args, websocket: WebSocket, url: &str, signals: &mut En
 }
 
 /// Says that there was no Pong in time, and once what that means.
-fn unanswered(summary: &Summary, number: u64, limit: Duration) {
-    line(&format!("no pong {number} in {} s", limit.as_secs_f64()));
+fn unanswered(summary: &Summary, number: u64, limit: Duration) -> io::Result<()> {
+    line(&format!("no pong {number} in {} s", limit.as_secs_f64()))?;
     if summary.times.is_empty() && number == WARNING_AFTER.min(summary.sent) {
         report!(
             "fdx ping: no Ping was answered so far, though RFC 6455 §5.5.2 requires it: the \
              server's library, or something on the way, drops them, or the server is stuck"
         );
     }
+    Ok(())
 }
 
-/// Prints a line. The reader may have gone.
-fn line(text: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{text}");
+/// Prints a line.
+fn line(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
+
+/// Says that standard output failed, unless its reader has gone, and returns the exit code.
+fn output_failed(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return ConnectOutcome::BrokenPipe as u8;
+    }
+    report!("fdx ping: standard output: {error}");
+    2
 }
