@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{HttpVersion, Proxies, Proxy};
-use fullduplex::{Client, Error};
+use fullduplex::{Client, Error, HandshakeLimits};
 
 use super::request::RequestArgs;
 use super::resolve::ResolveArgs;
@@ -49,6 +49,8 @@ pub(crate) struct ClientArgs {
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Connection")]
     pub(crate) max_redirects: u32,
     /// Give up connecting after this time, 30 by default
+    ///
+    /// Once connected, it is the time for the response to the opening handshake too, 10 by default.
     #[arg(long, value_name = "SECONDS",
           value_parser = values::timeout, help_heading = "Connection")]
     pub(crate) connect_timeout: Option<Duration>,
@@ -78,7 +80,8 @@ impl ClientArgs {
                 .on_connect_event(move |event| verbose::connect_event(event, start.elapsed()));
         }
         if let Some(timeout) = self.connect_timeout {
-            builder = builder.connect_timeout(timeout);
+            let limits = HandshakeLimits::client().handshake_timeout(timeout);
+            builder = builder.connect_timeout(timeout).handshake_limits(limits);
         }
         if let Some(proxies) = &self.proxy {
             builder = builder.proxies(proxies.clone());
