@@ -66,7 +66,8 @@ pub(super) fn describe(
         return (String::new(), ConnectOutcome::Lost);
     };
     let text = error.map_or_else(|| info.to_string(), ToString::to_string);
-    let text = option_names(&text);
+    // The reason of the peer stays as the peer wrote it.
+    let text = if info.cause == CloseCause::Handshake { text } else { option_names(&text) };
     let outcome = match info.cause {
         CloseCause::Protocol(_) => ConnectOutcome::ProtocolViolation,
         CloseCause::Handshake if info.close_received => {

@@ -87,6 +87,14 @@ fn timeout_ends_a_connection_attempt() {
 }
 
 #[test]
+fn end_shows_the_reason_of_the_peer_unchanged() {
+    let server = serve(&["--max-message-size", "5"]);
+    let (code, _, said) = connect(&[&format!("ws://{}/echo", server.address)], "hello world\n");
+    let is_unchanged = said.contains("\"a message is larger than max_message_size (5 bytes)\"");
+    assert!(code == Some(6) && is_unchanged, "{code:?} {said}");
+}
+
+#[test]
 fn end_says_how_long_it_was_open_and_what_it_carried() {
     let server = serve(&[]);
     let url = format!("ws://{}/echo", server.address);
