@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::header::{
+    AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// The head of a request as it was sent.
@@ -79,7 +81,10 @@ impl<'a> HeadField<'a> {
     /// Creates a field of a request.
     pub(crate) fn of_value(name: &'a str, value: &'a HeaderValue) -> Self {
         let field = Self::new(name, value.as_bytes());
-        Self { is_sensitive: field.is_sensitive || value.is_sensitive(), ..field }
+        // No application marks a subprotocol, but HTTP/2 and HTTP/3 mark each.
+        let is_marked =
+            value.is_sensitive() && !name.eq_ignore_ascii_case(SEC_WEBSOCKET_PROTOCOL.as_str());
+        Self { is_sensitive: field.is_sensitive || is_marked, ..field }
     }
 
     /// Returns the fields of a map.
@@ -113,6 +118,8 @@ mod tests {
             let shown = format!("{field:?}");
             assert!(field.is_sensitive && shown.ends_with(": ***"), "{shown}");
         }
+        let subprotocol = HeadField::of_value("sec-websocket-protocol", &marked);
+        assert_eq!(format!("{subprotocol:?}"), "sec-websocket-protocol: secret");
         let plain = HeadField::new("Server", b"nginx\x1b");
         assert_eq!(format!("{plain:?}"), r"Server: nginx\x1b");
     }
