@@ -33,11 +33,6 @@ impl Registration {
         Self { observer, key }
     }
 
-    /// Returns the observer, and the key that it knows the connection by.
-    pub(crate) fn into_parts(self) -> (SharedObserver, u32) {
-        (self.observer, self.key)
-    }
-
     pub(crate) fn observer(&self) -> &SharedObserver {
         &self.observer
     }
@@ -63,7 +58,7 @@ mod tests {
         // Other systems have mutexes of other sizes.
         if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
             assert!(size_of::<Session>() <= 88);
-            assert!(size_of::<Writer<NetStream>>() <= 264);
+            assert!(size_of::<Writer<NetStream>>() <= 272);
             assert!(size_of::<Reader<NetStream>>() <= 168);
         }
     }

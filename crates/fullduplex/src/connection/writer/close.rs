@@ -8,7 +8,6 @@ use fullduplex_proto::close::InvalidClose;
 use fullduplex_proto::{CloseCause, CloseCode, CloseFrame, CloseInfo, ReadyState};
 
 use crate::base::guard::caught;
-use crate::connection::writer::flags::Flag;
 use crate::connection::writer::waiters::WaiterKey;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
@@ -107,9 +106,7 @@ impl<S: Transport> Writer<S> {
     /// Counts a dropped sending half. With the last one the connection is closed, if the receiving
     /// half was dropped, too.
     pub(crate) fn drop_sender(self: &Arc<Self>) {
-        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1
-            && self.lock().flags.has(Flag::ReaderDetached)
-        {
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 && self.lock().reader_detached {
             self.close_dropped();
         }
     }
@@ -121,7 +118,7 @@ impl<S: Transport> Writer<S> {
         if state.session.state() == ReadyState::Closed {
             return false;
         }
-        state.flags.set(Flag::ReaderDetached, true);
+        state.reader_detached = true;
         state.session.end_half_close();
         drop(state);
         if self.senders.load(Ordering::Acquire) == 0 {

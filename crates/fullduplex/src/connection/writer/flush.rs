@@ -18,7 +18,6 @@ use crate::base::message_memory;
 use crate::connection::driver::DeadlineNanos;
 use crate::connection::stats::DirectionCounters;
 use crate::connection::writer::driven::WriteWaker;
-use crate::connection::writer::flags::Flag;
 use crate::connection::writer::lock::UnlockFlags;
 use crate::connection::writer::send::FlushPolicy;
 use crate::connection::writer::waiters::WaiterKey;
@@ -113,9 +112,9 @@ impl<S: Transport> Writer<S> {
     /// in turn, without end, while the transport takes nothing.
     pub(crate) fn write(self: &Arc<Self>, state: &mut WriterState<S>) {
         // After a failure the writing side is shut down first, and ends with the peer's direction.
-        let shut_down = state.flags.has(Flag::ShutDown) && !state.is_finished();
+        let shut_down = state.shut_down && !state.is_finished();
         let done = state.is_flushed() && (shut_down || !state.wants_shutdown());
-        if done || state.write_error.is_some() || state.flags.has(Flag::Released) {
+        if done || state.write_error.is_some() || state.released {
             return;
         }
         if guard::polls_transport_of(self.address()) {
@@ -265,12 +264,12 @@ impl<S: Transport> WriterState<S> {
     /// Returns whether the transport has taken everything, and was flushed.
     #[inline]
     pub(crate) fn is_flushed(&self) -> bool {
-        !self.session.wants_write() && !self.flags.has(Flag::NeedsFlush)
+        !self.session.wants_write() && !self.needs_flush
     }
 
     /// Returns whether both directions have ended.
     fn is_finished(&self) -> bool {
-        self.flags.has(Flag::ShutDown) && self.session.transport() == TransportAction::Finish
+        self.shut_down && self.session.transport() == TransportAction::Finish
     }
 
     /// Returns whether the writing side of the transport must be shut down when all has left.
@@ -309,22 +308,22 @@ impl<S: Transport> WriterState<S> {
                 self.on_unlock.add(UnlockFlags::HELD);
             }
             sent.add_wire(written);
-            self.flags.set(Flag::NeedsFlush, true);
+            self.needs_flush = true;
         }
         if let Some(buffer) = self.session.take_buffer() {
             buffers::return_write(buffer);
         }
-        if self.flags.has(Flag::NeedsFlush) {
+        if self.needs_flush {
             ready!(Pin::new(&mut self.write_half).poll_flush(cx))?;
-            self.flags.set(Flag::NeedsFlush, false);
+            self.needs_flush = false;
         }
-        if self.wants_shutdown() && !self.flags.has(Flag::ShutDown) {
+        if self.wants_shutdown() && !self.shut_down {
             // A socket is closed next anyway, once the peer's direction has ended. That saves a
             // system call.
             if !(self.session.read_ended() && self.write_half.ends_when_dropped()) {
                 ready!(Pin::new(&mut self.write_half).poll_shutdown(cx))?;
             }
-            self.flags.set(Flag::ShutDown, true);
+            self.shut_down = true;
             self.wake_reader();
         }
         Poll::Ready(Ok(()))

@@ -20,7 +20,6 @@ use crate::base::guard::{DeferredDrop, Panicked, caught};
 use crate::connection::observer::{Registration, SharedObserver};
 use crate::connection::shared_frames::PendingFrames;
 use crate::connection::writer::delivery::LaggingQueue;
-use crate::connection::writer::flags::Flag;
 use crate::connection::writer::pings::ControlWatch;
 use crate::connection::writer::waiters::Waiters;
 use crate::connection::writer::{Writer, WriterState};
@@ -154,13 +153,13 @@ impl<S> WriterState<S> {
     #[inline]
     fn has_unlock_actions(&self) -> bool {
         !self.on_unlock.is_nothing()
-            || (!self.flags.has(Flag::Released) && self.session.state() == ReadyState::Closed)
+            || (!self.released && self.session.state() == ReadyState::Closed)
     }
 
     #[cold]
     fn collect(&mut self) -> DeferredDrops<S> {
         let on_unlock = mem::take(&mut self.on_unlock);
-        let ends = !self.flags.has(Flag::Released) && self.session.state() == ReadyState::Closed;
+        let ends = !self.released && self.session.state() == ReadyState::Closed;
         DeferredDrops {
             waiters: self.take_waiting(|waiters| mem::take(&mut waiters.to_wake)),
             read_waker: self.read_waker.take_if(|_| on_unlock.has(UnlockFlags::READER)),
@@ -173,17 +172,14 @@ impl<S> WriterState<S> {
 
     /// Takes the resources of the connection, which has ended.
     pub(crate) fn take_held(&mut self) -> HeldUntilEnd<S> {
-        self.flags.set(Flag::Released, true);
-        self.flags.set(Flag::NeedsFlush, false);
-        if self.flags.has(Flag::ShutDown) {
+        self.released = true;
+        self.needs_flush = false;
+        if self.shut_down {
             self.write_half.give_up();
         }
         let keeps_transport = self.keeps_transport();
         HeldUntilEnd {
-            registration: self
-                .observer
-                .take()
-                .map(|observer| Registration::new(observer, self.observer_key)),
+            registration: self.registration.take(),
             info: self.session.close_info().cloned(),
             write_half: mem::replace(&mut self.write_half, WriteHalf::Gone),
             keeps_transport,
@@ -208,7 +204,7 @@ impl<S> WriterState<S> {
     /// ended its side of an HTTP/2 stream would reset the stream by dropping it before the server
     /// has ended, too (RFC 9113 §5.4.2).
     pub(crate) fn keeps_transport(&self) -> bool {
-        self.flags.has(Flag::ShutDown)
+        self.shut_down
             && self.write_error.is_none()
             && !self.session.read_ended()
             && self.session.role() == Role::Client
@@ -318,7 +314,7 @@ impl<S> Writer<S> {
     #[cold]
     pub(crate) fn report_panic(&self, what: &'static str, observer: Option<SharedObserver>) {
         let mut state = self.lock_leaving_pending();
-        let registered = || state.observer.clone();
+        let registered = || state.registration.as_ref().map(|owner| owner.observer().clone());
         let observer = observer.or_else(registered);
         state.cut(CloseCause::Dropped, self.driver.now());
         drop(state);

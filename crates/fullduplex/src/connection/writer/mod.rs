@@ -15,8 +15,7 @@
 //! * `flush.rs`: when and how the queue is written to the transport;
 //! * `driven.rs`: calls by the driver, and the waker of the transport;
 //! * `waiters.rs`: tasks that wait for capacity, for an empty queue or for the end;
-//! * `lock.rs`: what is done when the lock is released;
-//! * `flags.rs`: what is true or false of a connection, in one byte.
+//! * `lock.rs`: what is done when the lock is released.
 //!
 //! # The lock
 //! The lock is held for queueing and for one attempt to write, never while a task waits. Reading
@@ -37,7 +36,6 @@ mod close;
 mod control;
 pub(crate) mod delivery;
 mod driven;
-mod flags;
 mod flush;
 mod lock;
 mod permit;
@@ -58,14 +56,13 @@ use fullduplex_proto::{Role, Session};
 use crate::base::guard;
 use crate::base::sync::Mutex;
 use crate::connection::driver::{DeadlineNanos, Driver};
-use crate::connection::observer::{Registration, SharedObserver};
+use crate::connection::observer::Registration;
 use crate::connection::shared_frames::PendingFrames;
 use crate::connection::stats::ConnectionCounters;
 use crate::transport::Transport;
 use crate::transport::addresses::ConnectionEnd;
 use crate::transport::halves::WriteHalf;
 
-use crate::connection::writer::flags::{Flag, Flags};
 use crate::connection::writer::lock::{UnlockFlags, WriterGuard};
 use crate::connection::writer::waiters::Waiters;
 pub(crate) use close::close_frame;
@@ -107,30 +104,37 @@ pub(crate) struct Writer<S> {
 }
 
 /// The part of a [`Writer`] that its lock guards.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct WriterState<S> {
     pub(crate) session: Session,
     write_half: WriteHalf<S>,
     /// The error of writing, if it failed. Reading goes on, as the peer may have sent the reason.
     write_error: Option<io::ErrorKind>,
+    /// Whether the receiving half was dropped, and a background task reads.
+    pub(crate) reader_detached: bool,
     /// What waits for capacity, for an empty queue, for a Pong, or for the end.
     waiters: Option<Box<Waiters>>,
     /// The waker of the task that reads, while it waits.
     read_waker: Option<Waker>,
     /// What must be done when the lock is released.
     on_unlock: UnlockFlags,
+    /// Whether the connection has ended and its resources were released.
+    released: bool,
     /// The deadline of the driver's current entry; it ignores entries with any other.
     scheduled: DeadlineNanos,
     /// Whether something was written at once since the driver's last turn or the reader's last
     /// wait. Then the next messages are gathered.
     wrote_this_turn: bool,
-    flags: Flags,
+    /// Whether the transport was written to and not flushed since.
+    needs_flush: bool,
+    /// Whether the writing side of the transport was shut down.
+    shut_down: bool,
+    /// Whether the writer of the fragmented message was dropped before its end.
+    message_abandoned: bool,
     /// Frames of broadcast messages that must be queued before anything else is done.
     pending: Option<PendingFrames>,
-    /// Where the end is reported; set by a server. With the key a [`Registration`], which would
-    /// take four bytes more.
-    observer: Option<SharedObserver>,
-    /// The key of the connection with the observer.
-    observer_key: u32,
+    /// Where the end is reported; set by a server.
+    registration: Option<Registration>,
 }
 
 impl<S: Transport> Writer<S> {
@@ -149,15 +153,18 @@ impl<S: Transport> Writer<S> {
             session,
             write_half,
             write_error: None,
+            reader_detached: false,
             waiters: None,
             read_waker: None,
             on_unlock: UnlockFlags::default(),
+            released: false,
             scheduled: DeadlineNanos::NEVER,
             wrote_this_turn: false,
-            flags: Flags::default(),
+            needs_flush: false,
+            shut_down: false,
+            message_abandoned: false,
             pending: None,
-            observer: None,
-            observer_key: 0,
+            registration: None,
         };
         let this = Arc::new(Self {
             driver,
@@ -180,10 +187,9 @@ impl<S: Transport> Writer<S> {
     /// Sets the owner that is notified of the connection's end.
     pub(crate) fn register(&self, registration: Registration) {
         let mut state = self.lock();
-        let (observer, key) = registration.into_parts();
-        (state.observer, state.observer_key) = (Some(observer), key);
+        state.registration = Some(registration);
         // If the connection has ended already, the end is reported when the lock is released.
-        state.flags.set(Flag::Released, false);
+        state.released = false;
     }
 
     /// Locks the state, and queues pending broadcast frames, which come before anything else.

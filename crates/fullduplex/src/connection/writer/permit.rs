@@ -8,7 +8,6 @@ use fullduplex_proto::{Compression, Message, MessageKind, PreparedMessage, SendE
 
 use crate::base::coop;
 use crate::base::error::Error;
-use crate::connection::writer::flags::Flag;
 use crate::connection::writer::lock::WriterGuard;
 use crate::connection::writer::send::{FlushPolicy, OutgoingMessage, charge_compression};
 use crate::connection::writer::waiters::WaiterKey;
@@ -45,7 +44,7 @@ impl<S: Transport> Writer<S> {
         if reserved > 0 {
             sent = match sent {
                 Err(SendError::Full) => self.send_beyond(&mut state, &mut outgoing),
-                Err(SendError::MessageUnderWay) if !state.flags.has(Flag::MessageAbandoned) => {
+                Err(SendError::MessageUnderWay) if !state.message_abandoned => {
                     self.send_after_fragments(&mut state, &mut outgoing);
                     Ok(())
                 }
@@ -110,7 +109,7 @@ impl<S: Transport> Writer<S> {
             Ok(()) => {}
         }
         if !is_begun && state.session.is_fragmenting() {
-            if state.flags.has(Flag::MessageAbandoned) {
+            if state.message_abandoned {
                 return Poll::Ready(Err(state.send_error(SendError::MessageUnderWay)));
             }
             self.wait(&mut state, cx, key);
@@ -125,8 +124,7 @@ impl<S> Writer<S> {
     /// be sent then, and those who wait for it fail.
     pub(crate) fn abandon_message(&self) {
         let mut state = self.lock_leaving_pending();
-        let abandoned = state.session.is_fragmenting();
-        state.flags.set(Flag::MessageAbandoned, abandoned);
+        state.message_abandoned = state.session.is_fragmenting();
         state.wake_waiters();
     }
 }

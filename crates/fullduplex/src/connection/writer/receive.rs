@@ -83,11 +83,11 @@ impl<S: Transport> Writer<S> {
         }
         let awaited = state.session.awaits_pong();
         let result = state.session.handle_event(event, self.driver.now());
-        if let (Some(observer), Some(took)) = (&state.observer, state.session.round_trip())
+        if let (Some(registration), Some(took)) = (&state.registration, state.session.round_trip())
             && awaited
             && !state.session.awaits_pong()
         {
-            observer.round_trip(took);
+            registration.observer().round_trip(took);
         }
         if state.waiters.is_some() {
             self.watch_control(&mut state, event, at_once);

@@ -8,7 +8,6 @@ use fullduplex_proto::{Compression, Message, MessageKind, PreparedMessage, SendE
 use crate::base::coop;
 use crate::base::error::Error;
 use crate::base::guard::DeferredDrop;
-use crate::connection::writer::flags::Flag;
 use crate::connection::writer::lock::WriterGuard;
 use crate::connection::writer::waiters::WaiterKey;
 use crate::connection::writer::{Writer, WriterState};
@@ -169,7 +168,7 @@ impl<S: Transport> Writer<S> {
         flush: FlushPolicy,
     ) -> Poll<Result<(), Error>> {
         while let Err(error) = sent {
-            if error == SendError::MessageUnderWay && !state.flags.has(Flag::MessageAbandoned) {
+            if error == SendError::MessageUnderWay && !state.message_abandoned {
                 self.wait(&mut state, cx, Some(key));
                 return Poll::Pending;
             }
@@ -217,9 +216,7 @@ impl<S: Transport> WriterState<S> {
     /// sent later, unless the writer of that one was dropped.
     fn full_while_fragmenting(&self, error: SendError) -> SendError {
         match error {
-            SendError::MessageUnderWay if !self.flags.has(Flag::MessageAbandoned) => {
-                SendError::Full
-            }
+            SendError::MessageUnderWay if !self.message_abandoned => SendError::Full,
             error => error,
         }
     }
