@@ -163,7 +163,7 @@ fn terminal_that_stands_still_does_not_delay_ctrl_c() {
     let (server, home) = (serve(&[]), home("still"));
     let url = url(&server, "/echo");
     let file = home.join("long");
-    fs::write(&file, "0123456789\n".repeat(100_000)).unwrap();
+    fs::write(&file, "0123456789\n".repeat(80_000)).unwrap();
     let mut terminal = Terminal::start(&home, &["connect", &url]);
     terminal.wait_for_last_row("›");
     terminal.keys(&format!("/pause\r/file {}\r", file.display()));
