@@ -8,6 +8,7 @@
 //! method.
 
 mod cases;
+mod chart;
 mod client_process;
 mod figures;
 mod loads;
@@ -129,6 +130,9 @@ fn save(options: &Options, heading: &Value, tables: &[Table]) -> Result<()> {
             text += &table.markdown();
         }
         std::fs::write(file, text)?;
+    }
+    if let (Some(file), Some(svg)) = (&options.svg, chart::draw(tables)) {
+        std::fs::write(file, svg)?;
     }
     Ok(())
 }

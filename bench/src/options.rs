@@ -29,7 +29,8 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
                      or any server with the same options (may be repeated)
   --client-build FILE  the same of our client
   --json FILE        the figures as JSON
-  --markdown FILE    the tables as Markdown";
+  --markdown FILE    the tables as Markdown
+  --svg FILE         a picture of the ratios";
 
 pub struct Options {
     pub cases: Vec<String>,
@@ -50,6 +51,7 @@ pub struct Options {
     pub silence: Duration,
     pub json: Option<PathBuf>,
     pub markdown: Option<PathBuf>,
+    pub svg: Option<PathBuf>,
 }
 
 impl Options {
@@ -82,6 +84,7 @@ impl Options {
                 "--idle" => options.idle = positive(&arg, &value()?)?,
                 "--json" => options.json = Some(output(value()?)?),
                 "--markdown" => options.markdown = Some(output(value()?)?),
+                "--svg" => options.svg = Some(output(value()?)?),
                 "--help" => return Err(HELP.into()),
                 word if word.starts_with('-') => {
                     return Err(format!("there is no {word}\n\n{HELP}").into());
@@ -111,6 +114,7 @@ impl Options {
             silence: Duration::from_secs(45),
             json: None,
             markdown: None,
+            svg: None,
         }
     }
 

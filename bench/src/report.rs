@@ -133,6 +133,9 @@ impl Table {
     }
 }
 
+/// The median of the ratios to the first server, round by round.
+pub const RATIO: &str = "ratio";
+
 /// The share of time in which the measured process waited for its core.
 pub const HELD_UP: &str = "held up %";
 
