@@ -1,4 +1,4 @@
-//! A client under test, as the harness sees it: see `fullduplex_bench::client`.
+//! A client, under test or as a load, as the harness sees it: see `fullduplex_bench::client`.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -6,13 +6,14 @@ use std::process::Stdio;
 
 use fullduplex_bench::load::{Run, Times};
 
-use crate::server::{MEASURED, Process};
+use crate::server::Process;
 
-/// Runs a client on the core that is measured; `mark` is called when the warm-up is over and
-/// again at the end, while the client waits.
+/// Runs a client on a core; `mark` is called when the warm-up is over and again at the end, while
+/// the client waits.
 pub fn run(
     program: &Path,
     words: &[String],
+    core: usize,
     times: Times,
     mut mark: impl FnMut(&Process),
 ) -> io::Result<Run> {
@@ -20,7 +21,7 @@ pub fn run(
     for (word, time) in [("--warm-up", times.warm_up), ("--measured", times.measured)] {
         words.extend([word.to_owned(), time.as_millis().to_string()]);
     }
-    let (mut process, stdout) = Process::start(program, &words, Stdio::piped(), MEASURED)?;
+    let (mut process, stdout) = Process::start(program, &words, Stdio::piped(), core)?;
     let mut stdin = process.stdin()?;
     for line in BufReader::new(stdout).lines() {
         let line = line?;

@@ -12,6 +12,8 @@ use crate::Result;
 enum Kind {
     /// A binary of this package.
     Rust,
+    /// A binary of the package `full`, which has more features of our library.
+    Full,
     /// A binary of this package that is built with libdeflate.
     Libdeflate,
     /// Another build of our server, at a path that is its name.
@@ -48,21 +50,32 @@ pub enum Can {
     Keep,
     /// Be the client of an echo with deflate.
     CallDeflate,
+    /// Echo messages on HTTP/2, over TLS.
+    Http2,
+    /// The same on HTTP/3.
+    Http3,
 }
 
-use Can::{Call, CallDeflate, Deflate as D, Echo as E, Keep, Raw, Room as R, Tls as T};
-use Kind::{Build, Bun, Libdeflate, Node, Python, Rust};
+use Can::{
+    Call, CallDeflate, Deflate as D, Echo as E, Http2, Http3, Keep, Raw, Room as R, Tls as T,
+};
+use Kind::{Build, Bun, Full, Libdeflate, Node, Python, Rust};
 
 /// Name, kind, file, words, abilities.
 type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
 
 /// All servers and clients. The others are compared with the first server and the first client.
-const PEERS: [Known; 29] = [
+const PEERS: [Known; 36] = [
     ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
     ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
+    ("fullduplex-pieces", Rust, "fullduplex", &["--pieces"], &[E]),
+    ("fullduplex-axum", Full, "fullduplex-axum", &[], &[E]),
+    ("fullduplex-hyper", Full, "fullduplex-hyper", &[], &[E]),
+    ("fullduplex-multiplexed", Full, "fullduplex-multiplexed", &[], &[Http2, Http3]),
     ("floor-tcp", Rust, "floor-tcp", &[], &[Raw]),
     ("floor-epoll", Rust, "floor-epoll", &[], &[E]),
     ("floor-tokio", Rust, "floor-tokio", &[], &[E]),
+    ("axum", Full, "axum", &[], &[E]),
     ("tungstenite", Rust, "tungstenite", &[], &[E, T, R]),
     ("tungstenite-cork", Rust, "tungstenite", &["--cork"], &[E, T]),
     ("fastwebsockets", Rust, "fastwebsockets", &[], &[E]),
@@ -79,6 +92,8 @@ const PEERS: [Known; 29] = [
     ("picows", Python, "picows_server.py", &[], &[E, R]),
     ("websockets", Python, "websockets_server.py", &[], &[E, D, R]),
     ("websockets-uvloop", Python, "websockets_server.py", &["--uvloop"], &[E]),
+    ("node-http2", Node, "http2.mjs", &[], &[Http2]),
+    ("hypercorn", Python, "hypercorn_server.py", &[], &[Http2, Http3]),
     ("client-floor", Rust, "client-floor", &[], &[Call]),
     ("client-floor-tokio", Rust, "client-floor-tokio", &[], &[Call, Keep]),
     ("client-fullduplex", Rust, "client-fullduplex", &[], &[Call, Keep, CallDeflate]),
@@ -91,7 +106,8 @@ const PEERS: [Known; 29] = [
 
 const NODE_PACKAGES: [&str; 2] = ["ws@8.23.0", "bufferutil@4.1.0"];
 const BUN: &str = "1.4.5";
-const PYTHON_PACKAGES: [&str; 3] = ["picows==2.3.1", "websockets==17.4", "uvloop==0.23.0"];
+const PYTHON_PACKAGES: [&str; 4] =
+    ["picows==2.3.1", "websockets==17.4", "uvloop==0.23.0", "hypercorn[h3]==0.18.0"];
 
 impl Peer {
     pub fn can(&self, what: Can) -> bool {
@@ -102,7 +118,7 @@ impl Peer {
     pub fn command(&self, paths: &Paths, words: &[&str]) -> (PathBuf, Vec<String>) {
         let script = paths.scripts.join(self.file);
         let (program, script) = match self.kind {
-            Rust => (paths.binary(self.file), None),
+            Rust | Full => (paths.binary(self.file), None),
             Libdeflate => (paths.libdeflate.join(self.file), None),
             Build => (std::path::absolute(&self.name).unwrap_or_default(), None),
             Bun => (paths.bun(), Some(script)),
@@ -125,6 +141,9 @@ impl Peer {
 pub fn opposite(deflate: Deflate) -> &'static str {
     if deflate == Deflate::Off { "floor-epoll" } else { "fullduplex" }
 }
+
+/// The load on HTTP/2 and HTTP/3.
+pub const MULTIPLEXED_LOAD: &str = "client-multiplexed";
 
 /// Returns all servers and clients, with one more server of ours for each level of compression, and
 /// one more server or client for each other build.
@@ -199,6 +218,11 @@ pub fn install(peers: Vec<Peer>, paths: &Paths) -> Result<Vec<Peer>> {
         bins.extend([Deflate::Off, Deflate::Shared].map(opposite));
     }
     build(&bins, &[], target)?;
+    let mut bins = files(Full);
+    if peers.iter().any(|peer| peer.can(Http2)) {
+        bins.push(MULTIPLEXED_LOAD);
+    }
+    build(&bins, &["--package", "fullduplex-bench-full"], target)?;
     build(&files(Libdeflate), &["--features", "libdeflate"], &target.join("libdeflate"))?;
     make_certificate(&paths.tls)?;
     let mut missing = Vec::new();
@@ -254,7 +278,7 @@ fn install_node(paths: &Paths) -> Result<()> {
 fn install_python(paths: &Paths) -> Result<()> {
     let python = paths.python.join("bin/python");
     let mut check = Command::new(&python);
-    check.args(["-c", "import picows, websockets, uvloop"]);
+    check.args(["-c", "import picows, websockets, uvloop, hypercorn, aioquic"]);
     if run(&mut check).is_ok() {
         return Ok(());
     }

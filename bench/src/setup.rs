@@ -46,7 +46,7 @@ impl Deflate {
 }
 
 /// The arguments of a server or a client: `[--deflate MODE] [--level N] [--tls FOLDER] [--room]
-/// [--cork] [--reset]`.
+/// [--cork] [--reset] [--pieces] [--http VERSION]`.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     pub deflate: Deflate,
@@ -60,6 +60,10 @@ pub struct Setup {
     pub cork: bool,
     /// Whether a connection that the peer has ended is reset, so that no port stays in TIME_WAIT.
     pub reset: bool,
+    /// Whether a message is sent on in parts while it arrives, rather than received whole.
+    pub pieces: bool,
+    /// The HTTP version, of programs that have several: 2 or 3.
+    pub http: u8,
 }
 
 impl Setup {
@@ -80,6 +84,8 @@ impl Setup {
                 "--room" => setup.room = true,
                 "--cork" => setup.cork = true,
                 "--reset" => setup.reset = true,
+                "--pieces" => setup.pieces = true,
+                "--http" => setup.http = value().parse().unwrap_or_default(),
                 _ => {}
             }
         }

@@ -7,6 +7,10 @@ use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::{Server, ServerConfig, accept_with};
 use fullduplex::{PreparedMessage, WebSocket};
 use fullduplex_bench::setup::{self, Error, MAX_MESSAGE, Setup};
+use tokio::io::AsyncWriteExt as _;
+
+/// The size of the buffer that parts of messages pass through, in bytes.
+const PIECE: usize = 64 << 10;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -27,7 +31,9 @@ async fn main() -> Result<(), Error> {
         }
     }
     let server = Server::from_listener(listener).config(config(&setup));
-    if setup.room {
+    if setup.pieces {
+        server.serve(|websocket| async move { drop(forward(websocket).await) }).await?;
+    } else if setup.room {
         let room = Group::new();
         server
             .serve(move |websocket| {
@@ -59,6 +65,21 @@ fn config(setup: &Setup) -> ServerConfig {
 async fn echo<S: Transport>(mut websocket: WebSocket<S>) -> Result<(), fullduplex::Error> {
     while let Some(message) = websocket.next().await {
         websocket.send(message?).await?;
+    }
+    Ok(())
+}
+
+/// Sends each message back in parts, while it arrives.
+async fn forward(websocket: WebSocket) -> Result<(), Error> {
+    let (send, mut receive) = websocket.split();
+    while let Some(mut reader) = receive.next_reader().await? {
+        let mut writer = send.writer(reader.kind());
+        tokio::io::copy_buf(
+            &mut tokio::io::BufReader::with_capacity(PIECE, &mut reader),
+            &mut writer,
+        )
+        .await?;
+        writer.shutdown().await?;
     }
     Ok(())
 }

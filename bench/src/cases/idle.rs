@@ -10,7 +10,7 @@ use crate::Result;
 use crate::client_process;
 use crate::load::{self, Traffic};
 use crate::report::{Row, Table, column};
-use crate::server::Kernel;
+use crate::server::{Kernel, MEASURED};
 
 /// The number of connections that are not counted, as a server needs extra memory for the first
 /// ones.
@@ -56,7 +56,7 @@ pub(super) fn clients(case: &Case, bench: &Bench) -> Result<Table> {
         let words = ["--server", &address, "--connections", &count, "--size", "1024"];
         let (program, words) = peer.command(&bench.paths, &words);
         let mut memory = Vec::new();
-        client_process::run(&program, &words, bench.options.times, |client| {
+        client_process::run(&program, &words, MEASURED, bench.options.times, |client| {
             settle();
             memory.push(client.memory());
         })?;

@@ -24,6 +24,8 @@ pub struct Case {
 pub enum Kind {
     Echo(Shape),
     Handshakes,
+    /// Echo traffic on HTTP/2 or HTTP/3, on one connection as far as the server allows.
+    Multiplexed(Shape, u8),
     /// Echo traffic of which the client is measured.
     ClientEcho(Shape),
     /// With `abort`, the client sends no Close.
@@ -64,6 +66,8 @@ const A: Shape = echo((64, 1), 64);
 const B: Shape = echo((64, 16), 64);
 const C: Shape = echo((32, 1), 16 << 10);
 const D: Shape = echo((8, 1), 1 << 20);
+const D256: Shape = echo((16, 1), 256 << 10);
+const D8: Shape = echo((2, 1), 8 << 20);
 const T: Shape = Shape { text: true, ..C };
 const H: Shape = Shape { text: true, deflate: Deflate::Shared, ..echo((32, 1), 1 << 10) };
 const HC: Shape = Shape { deflate: Deflate::Dedicated, ..H };
@@ -77,16 +81,26 @@ const fn tls(shape: Shape) -> Kind {
 }
 
 /// All cases, in the order in which they run.
-pub const CASES: [Case; 27] = [
+pub const CASES: [Case; 37] = [
     case("a", "64 B, 64 connections, 1 in flight", Kind::Echo(A)),
     case("b", "64 B, 64 connections, 16 in flight", Kind::Echo(B)),
     case("c", "16 KiB, 32 connections", Kind::Echo(C)),
     case("d", "1 MiB, 8 connections", Kind::Echo(D)),
+    case("d256", "256 KiB, 16 connections", Kind::Echo(D256)),
+    case("d8", "8 MiB, 2 connections", Kind::Echo(D8)),
     case("t", "16 KiB of text in several scripts, 32 connections", Kind::Echo(T)),
     case("ta", "case a over TLS 1.3", tls(A)),
     case("tb", "case b over TLS 1.3", tls(B)),
     case("tc", "case c over TLS 1.3", tls(C)),
     case("td", "case d over TLS 1.3", tls(D)),
+    case("a2", "case a over HTTP/2 and TLS 1.3", Kind::Multiplexed(A, 2)),
+    case("b2", "case b over HTTP/2 and TLS 1.3", Kind::Multiplexed(B, 2)),
+    case("c2", "case c over HTTP/2 and TLS 1.3", Kind::Multiplexed(C, 2)),
+    case("d2", "case d over HTTP/2 and TLS 1.3", Kind::Multiplexed(D, 2)),
+    case("a3", "case a over HTTP/3", Kind::Multiplexed(A, 3)),
+    case("b3", "case b over HTTP/3", Kind::Multiplexed(B, 3)),
+    case("c3", "case c over HTTP/3", Kind::Multiplexed(C, 3)),
+    case("d3", "case d over HTTP/3", Kind::Multiplexed(D, 3)),
     case("e", "connect, upgrade, reset", Kind::Handshakes),
     case("g8", "64 B to 1,000 members, 8 in flight; a delivery", G8),
     case("h", "1 KiB of JSON, deflate, no context takeover", Kind::Echo(H)),
@@ -133,6 +147,9 @@ impl Case {
                 peer.can(Can::Deflate) && peer.can(Can::Echo)
             }
             Kind::Echo(_) => peer.can(Can::Deflate),
+            Kind::Multiplexed(_, version) => {
+                peer.can(if version == 3 { Can::Http3 } else { Can::Http2 })
+            }
             Kind::Histories => peer.can(Can::Deflate) && peer.can(Can::Echo),
             Kind::ClientIdle => peer.can(Can::Keep),
             Kind::ClientEcho(Shape { deflate: Deflate::Off, .. })
@@ -147,6 +164,7 @@ impl Case {
         match self.kind {
             Kind::Echo(_)
             | Kind::Handshakes
+            | Kind::Multiplexed(..)
             | Kind::ClientEcho(_)
             | Kind::ClientHandshakes { .. }
             | Kind::Room { .. } => rounds::run(self, bench),
@@ -185,6 +203,16 @@ impl Bench {
         let config = if tls { Some(target::client_config(&self.paths.tls)?) } else { None };
         let target =
             Target { address: server.address, deflate, tls: config, raw: peer.can(Can::Raw) };
+        Ok((server, target))
+    }
+
+    /// Starts a server on HTTP/2 or HTTP/3, and returns how to connect to it.
+    fn start_multiplexed(&self, peer: &Peer, version: u8) -> Result<(Server, Target)> {
+        let (folder, version) = (self.paths.tls.display().to_string(), version.to_string());
+        let (program, args) = peer.command(&self.paths, &["--tls", &folder, "--http", &version]);
+        let server = Server::start(&program, &args, MEASURED)?;
+        let target =
+            Target { address: server.address, deflate: Deflate::Off, tls: None, raw: false };
         Ok((server, target))
     }
 

@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use fullduplex_bench::setup::Deflate;
 
-use super::{Bench, Case, Kind};
+use super::{Bench, Case, Kind, Shape};
 use crate::Result;
 use crate::client_process;
 use crate::figures::Rounds;
 use crate::load::{self, Run, Target, Times, Traffic};
-use crate::peers::{Can, Peer};
-use crate::report::{HELD_UP, Row, Table, column};
-use crate::server::{Process, Server};
+use crate::peers::{Can, MULTIPLEXED_LOAD, Peer};
+use crate::report::{HELD_UP, RATIO, Row, Table, column};
+use crate::server::{LOAD, MEASURED, Process, Server};
 use crate::syscalls::{Calls, Counter};
 
 struct Contender<'a> {
     peer: &'a Peer,
-    /// The command, if it is a client.
+    /// The command of the client that is measured, or that is the load.
     client: Option<(PathBuf, Vec<String>)>,
     /// The server: itself, or the one that the client calls.
     running: Result<(Server, Target), String>,
@@ -62,6 +62,9 @@ fn contender<'a>(case: &Case, bench: &Bench, peer: &'a Peer) -> Contender<'a> {
         _ => (Traffic::new(64, false, Deflate::Off), Deflate::Off, false, false),
     };
     let traffic = if peer.can(Can::Raw) { traffic.raw() } else { traffic };
+    if let Kind::Multiplexed(shape, version) = case.kind {
+        return multiplexed(bench, peer, shape, version);
+    }
     let asked = match case.kind {
         Kind::ClientEcho(shape) => Some(shape),
         _ => None,
@@ -85,13 +88,33 @@ fn contender<'a>(case: &Case, bench: &Bench, peer: &'a Peer) -> Contender<'a> {
     Contender { peer, client, running, traffic, micros, rate, held_up, reply: f64::NAN }
 }
 
+/// A server on HTTP/2 or HTTP/3: its load is our client, in a process of its own.
+fn multiplexed<'a>(bench: &Bench, peer: &'a Peer, shape: Shape, version: u8) -> Contender<'a> {
+    let running = bench.start_multiplexed(peer, version).map_err(|why| why.to_string());
+    let client = running.as_ref().ok().map(|(server, _)| {
+        let mut words = vec!["--server".to_owned(), server.address.to_string()];
+        words.extend(["--tls".to_owned(), bench.paths.tls.display().to_string()]);
+        words.extend(["--http".to_owned(), version.to_string()]);
+        words.extend(shape.words());
+        (bench.paths.binary(MULTIPLEXED_LOAD), words)
+    });
+    let traffic = Traffic::new(64, false, Deflate::Off);
+    let (micros, rate, held_up) = Default::default();
+    Contender { peer, client, running, traffic, micros, rate, held_up, reply: f64::NAN }
+}
+
 impl Contender<'_> {
     fn load(&self, kind: Kind, times: Times, mark: impl FnMut(&Process)) -> io::Result<Run> {
         let (server, target) =
             self.running.as_ref().map_err(|why| io::Error::other(why.clone()))?;
         let mut mark = mark;
         if let Some((program, words)) = &self.client {
-            return client_process::run(program, words, times, mark);
+            return match kind {
+                Kind::Multiplexed(..) => {
+                    client_process::run(program, words, LOAD, times, |_| mark(&server.process))
+                }
+                _ => client_process::run(program, words, MEASURED, times, mark),
+            };
         }
         let mark = || mark(&server.process);
         match kind {
@@ -149,7 +172,7 @@ fn table(case: &Case, contenders: &[Contender<'_>], calls: &[Option<Calls>]) -> 
         column("µs", 3),
         column("least µs", 3),
         column("spread %", 0),
-        column("ratio", 3),
+        column(RATIO, 3),
         column("a second", 0),
         column("B a reply", 0),
         column(HELD_UP, 1),
