@@ -264,7 +264,10 @@ fn keepalive_intervals_are_kept_in_four_bytes() {
     let kept = |time| Duration::from_micros(Interval::new(time).micros());
     for exact in [0, 1, 20_000_000, (1 << 31) - 1, 1 << 31 << 10, 86_400_000_000] {
         let exact = Duration::from_micros(exact);
-        assert!(kept(exact) >= exact && kept(exact) - exact < Duration::from_secs(1), "{exact:?}");
+        assert!(
+            kept(exact) >= exact && kept(exact).abs_diff(exact) < Duration::from_secs(1),
+            "{exact:?}"
+        );
     }
     assert_eq!(kept(Duration::from_micros(2_147_483_647)), Duration::from_micros(2_147_483_647));
     assert_eq!(kept(Duration::from_micros(2_147_483_648)), Duration::from_secs(2148));
