@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod keepalive;
+mod reads;
 mod streams;
 
 use std::time::Duration;
