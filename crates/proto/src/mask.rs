@@ -10,6 +10,9 @@ const LANE: usize = 32;
 /// The length of a payload from which on masking it from an aligned address on is faster.
 const MIN_ALIGNED: usize = 4 << 10;
 
+/// The number of bytes that the loop for long payloads handles at once.
+const BLOCK: usize = 256;
+
 /// A source of masking keys for a client.
 ///
 /// The core has no source of entropy, so the caller supplies one. RFC 6455 §5.3 and §10.3
@@ -67,7 +70,7 @@ pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
 fn append_piece(out: &mut Vec<u8>, piece: &[u8], key: [u8; 4]) -> [u8; 4] {
     let start = out.len();
     out.extend_from_slice(piece);
-    apply_lanes(&mut out[start..], key)
+    apply(&mut out[start..], key)
 }
 
 /// Returns the key rotated so that it fits the byte `by` bytes further on.
@@ -88,36 +91,18 @@ pub(crate) fn rotate_key(key: [u8; 4], by: usize) -> [u8; 4] {
 /// apply(&mut data, key);
 /// assert_eq!(data, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// ```
-#[inline]
-pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    if data.len() < MIN_ALIGNED { apply_lanes(data, key) } else { apply_aligned(data, key) }
-}
-
-/// Masks a long payload from an aligned address on: a payload follows its header, and every other
-/// store to an odd address would touch two lines of the cache, which takes twice the time.
-#[inline(never)]
-fn apply_aligned(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    let start = data.as_ptr().align_offset(LANE).min(data.len());
-    let (head, lanes) = data.split_at_mut(start);
-    let key = apply_lanes(head, key);
-    apply_lanes(lanes, key)
-}
-
-/// Masks as [`apply`] does, for payloads of which it is known that they are short.
 // Within some callers the compiler does not unroll the loop over lanes, which then takes a third
 // more instructions.
 #[inline(never)]
-pub(crate) fn apply_lanes(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
-    let mut wide = [0; LANE];
-    for (i, byte) in wide.iter_mut().enumerate() {
-        *byte = key[i % 4];
+pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    if data.len() >= MIN_ALIGNED {
+        return apply_aligned(data, key);
     }
+    let wide = widen(key);
     let next_key = rotate_key(key, data.len());
     let (lanes, rest) = data.as_chunks_mut::<LANE>();
     for lane in lanes {
-        for (byte, k) in lane.iter_mut().zip(wide) {
-            *byte ^= k;
-        }
+        apply_lane(lane, &wide);
     }
     let (words, rest) = rest.as_chunks_mut::<4>();
     for word in words {
@@ -127,6 +112,41 @@ pub(crate) fn apply_lanes(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
         *byte ^= k;
     }
     next_key
+}
+
+/// Masks a long payload from an aligned address on: a payload follows its header, and every other
+/// store to an odd address would touch two lines of the cache, which takes twice the time.
+#[cold]
+#[inline(never)]
+fn apply_aligned(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    let start = data.as_ptr().align_offset(LANE).min(data.len());
+    let (head, aligned) = data.split_at_mut(start);
+    let key = apply(head, key);
+    let wide = widen(key);
+    let (blocks, rest) = aligned.as_chunks_mut::<BLOCK>();
+    for block in blocks {
+        for lane in block.as_chunks_mut::<LANE>().0 {
+            apply_lane(lane, &wide);
+        }
+    }
+    // Each block is a multiple of the key.
+    apply(rest, key)
+}
+
+#[inline]
+fn widen(key: [u8; 4]) -> [u8; LANE] {
+    let mut wide = [0; LANE];
+    for (i, byte) in wide.iter_mut().enumerate() {
+        *byte = key[i % 4];
+    }
+    wide
+}
+
+#[inline]
+fn apply_lane(lane: &mut [u8; LANE], wide: &[u8; LANE]) {
+    for (byte, k) in lane.iter_mut().zip(wide) {
+        *byte ^= k;
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl SendBuffer {
 pub(crate) struct Segment {
     pub(crate) bytes: Bytes,
     pub(crate) ends_frame: bool,
-    /// Whether a payload ends with it, so that this may be the last reference to its memory.
-    /// Otherwise it never is: more of the payload is queued behind it, or the memory is `tail`'s.
+    /// Whether a message ends with it that has memory of its own, so that this may be the last
+    /// reference to that. Before the end, more of it is queued behind, or it is a fragment of a
+    /// stream, whose memory is not used again.
     pub(crate) ends_payload: bool,
 }

@@ -80,7 +80,7 @@ impl Sender {
         if payload.len() <= MAX_INLINE {
             self.push_inline(start, last, payload);
         } else {
-            self.push_masked(start, last, BytesMut::from(payload), true);
+            self.push_masked(start, last, BytesMut::from(payload));
         }
     }
 
@@ -100,7 +100,7 @@ impl Sender {
         let payload_start = tail.len();
         tail.extend_from_slice(payload);
         if let Some(key) = key {
-            mask::apply_lanes(&mut tail[payload_start..], key);
+            mask::apply(&mut tail[payload_start..], key);
         }
         self.buffered += tail.len() - before;
     }
@@ -123,18 +123,21 @@ impl Sender {
 
     /// Queues a long message as frames of `fragment_size`.
     pub(super) fn push_fragments(&mut self, start: FrameStart, mut payload: Bytes) {
-        let len = payload.len();
         if self.masks.is_none() {
-            self.for_each_fragment(start, len, |this, start, fin, len| {
-                this.push_referenced(start, fin, None, payload.split_to(len), fin);
-            });
-            return;
+            let mut start = start;
+            while payload.len() > self.fragment_size as usize {
+                let part = payload.split_to(self.fragment_size as usize);
+                self.push_referenced(start, false, None, part);
+                start = FrameStart::CONTINUATION;
+            }
+            return self.push_referenced(start, true, None, payload);
         }
+        let len = payload.len();
         // Before it is split: its parts would share the memory, so that none could be masked in
         // place.
         match payload.try_into_mut() {
             Ok(mut own) => self.for_each_fragment(start, len, |this, start, fin, len| {
-                this.push_masked(start, fin, own.split_to(len), fin);
+                this.push_masked(start, fin, own.split_to(len));
             }),
             Err(shared) => self.push_masked_copy(start, &shared),
         }
@@ -186,18 +189,12 @@ impl Sender {
     }
 
     /// Masks a payload in place, and queues its frame.
-    fn push_masked(
-        &mut self,
-        start: FrameStart,
-        fin: bool,
-        mut payload: BytesMut,
-        ends_payload: bool,
-    ) {
+    fn push_masked(&mut self, start: FrameStart, fin: bool, mut payload: BytesMut) {
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(&mut payload, key);
         }
-        self.push_referenced(start, fin, key, payload.freeze(), ends_payload);
+        self.push_referenced(start, fin, key, payload.freeze());
     }
 
     /// Queues a frame whose payload is referenced rather than copied, and already masked if there
@@ -208,7 +205,6 @@ impl Sender {
         fin: bool,
         key: Option<[u8; 4]>,
         payload: Bytes,
-        ends_payload: bool,
     ) {
         let header = start.header(fin, key, payload.len());
         self.buffered += header.as_bytes().len() + payload.len();
@@ -216,7 +212,7 @@ impl Sender {
         buffer.tail.extend_from_slice(header.as_bytes());
         buffer.seal(payload.is_empty());
         if !payload.is_empty() {
-            buffer.queue.push_back(Segment { bytes: payload, ends_frame: true, ends_payload });
+            buffer.queue.push_back(Segment { bytes: payload, ends_frame: true, ends_payload: fin });
         }
     }
 
