@@ -163,8 +163,8 @@ pub(super) fn warn(args: &Args, addresses: &[Address]) {
     let open = addresses.iter().find(|address| !address.is_local());
     if let Some(address) = open.filter(|_| args.tls_client_ca.is_none()) {
         log_line!(
-            "fdx serve: warning: every client that reaches {address} can run the command of --exec: they \
-             are not authenticated; see --tls-client-ca"
+            "fdx serve: warning: every client that reaches {address} can run the command of \
+             --exec: they are not authenticated; see --tls-client-ca"
         );
         if !args.is_secure() {
             log_line!("fdx serve: warning: its input and output are sent readably, without TLS");
