@@ -53,8 +53,8 @@ impl Printer {
         }
     }
 
-    /// Returns why standard output took no more, if it failed. That the reader has gone is no
-    /// failure: the exit code says the rest.
+    /// Returns why standard output took no more, if it failed. That the reader has gone is
+    /// not a failure: the exit code says the rest.
     pub(super) fn failure(&self) -> Option<io::Error> {
         let failed = self.failed.lock().ok()?.take();
         failed.filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
