@@ -266,7 +266,8 @@ fn exec_runs_nothing_for_foreign_pages() {
 fn exec_is_bounded_by_max_processes_and_by_slow_ends() {
     let marker = "FDX_TEST_BOUNDS";
     let options = ["--drain", "0.5", "--max-processes", "1", "--exec-grace", "0.3", "--exec"];
-    // The first does not read what the client sends, the client does not read what the second prints.
+    // The first does not read what the client sends, the client does not read what the second
+    // prints.
     for command in ["exec sleep 1000", "exec yes"] {
         let server = serve_marked(marker, &[&options[..], &[command]].concat());
         run(async {
@@ -286,7 +287,8 @@ fn exec_is_bounded_by_max_processes_and_by_slow_ends() {
         if command == "exec yes" {
             wait_until_left(server.id(), marker, 0);
         }
-        // The end of the other's client is noticed by missing Pongs only, but the server's is not late.
+        // The end of the other's client is noticed by missing Pongs only, but the server's is not
+        // late.
         let id = server.id();
         let (code, log) = server.end();
         assert_eq!(code, Some(0), "{log}");

@@ -200,7 +200,7 @@ fn frame_buffer_of_a_shared_payload_is_returned_when_it_has_left() {
     let memory = buffer.as_ptr() as usize;
     let mut session = Session::client(Box::new(MasksWithBuffer(buffer)), &config);
     session.open(NOW);
-    let payload: Bytes = (0..10_000_u32).map(|i| i as u8).collect();
+    let payload: Bytes = (0..=u8::MAX).cycle().take(10_000).collect();
     session.send(MessageKind::Text, "short".into()).unwrap();
     session.send(MessageKind::Binary, payload.clone()).unwrap();
     let (mut spent, mut wire) = (Vec::new(), Vec::new());
