@@ -22,7 +22,8 @@ const ROW: f64 = 26.0;
 const LEGEND_ROW: f64 = 20.0;
 const LEGEND_COLUMNS: usize = 4;
 
-/// The ends of the axis, which is logarithmic; a mark beyond them lies on the edge, with its number.
+/// The ends of the axis, which is logarithmic; a mark beyond them lies on the edge, with its
+/// number.
 const LEAST: f64 = 0.5;
 const GREATEST: f64 = 4.0;
 const TICKS: [f64; 7] = [0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0];
@@ -50,8 +51,8 @@ pub fn draw(tables: &[Table]) -> Option<String> {
     let legend = LEGEND_ROW * names.len().div_ceil(LEGEND_COLUMNS) as f64;
     let height = bottom + 28.0 + legend + 12.0;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
-         height=\"{height}\" role=\"img\" aria-label=\"Cost beside fullduplex, by case\">\n{STYLE}"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"Cost beside fullduplex, by case\">\n{STYLE}"
     );
     axis(&mut svg, bottom);
     for (i, row) in rows.iter().enumerate() {
@@ -111,8 +112,8 @@ fn short(name: &str) -> &str {
 fn axis(svg: &mut String, bottom: f64) {
     let _ = writeln!(
         svg,
-        "<text class=\"what\" x=\"{LEFT:.1}\" y=\"16\">CPU time for each message beside fullduplex; right of \
-         the line costs more</text>"
+        "<text class=\"what\" x=\"{LEFT:.1}\" y=\"16\">CPU time for each message beside fullduplex; \
+         right of the line costs more</text>"
     );
     for tick in TICKS {
         let x = place(tick);
@@ -166,7 +167,8 @@ fn case(svg: &mut String, row: &Row<'_>, y: f64, names: &[&str]) {
 fn mark(svg: &mut String, x: f64, y: f64, colour: &str, title: &str) {
     let _ = writeln!(
         svg,
-        "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\"><title>{}</title></circle>",
+        "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\" fill=\"{colour}\">\
+         <title>{}</title></circle>",
         escaped(title)
     );
 }

@@ -52,7 +52,7 @@ pub enum Can {
     CallDeflate,
     /// Echo messages on HTTP/2, over TLS.
     Http2,
-    /// The same on HTTP/3.
+    /// Echo messages on HTTP/3.
     Http3,
 }
 

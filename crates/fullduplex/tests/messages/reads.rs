@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use fullduplex::{Config, Role};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 
 use crate::common::open;
@@ -76,7 +76,8 @@ fn header(payload: u64) -> Vec<u8> {
 
 #[tokio::test]
 async fn reads_of_a_long_message_are_limited() {
-    let payload: Vec<u8> = (0..4_u32 << 20).map(|i| (i >> 10) as u8).collect();
+    let blocks = (0..=u8::MAX).cycle().flat_map(|byte| [byte; 1024]);
+    let payload: Vec<u8> = blocks.take(4 << 20).collect();
     let (mut peer, stream) = observed(8 << 20);
     let reads = stream.reads.clone();
     peer.write_all(&header(payload.len() as u64)).await.unwrap();
