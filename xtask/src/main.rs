@@ -8,6 +8,7 @@ mod autobahn;
 mod cargo_tests;
 mod circles;
 mod complete_enums;
+mod dist;
 mod docs;
 mod documents;
 mod env;
@@ -65,6 +66,7 @@ The project's own commands:
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers, and clients and servers in other languages
+  cargo xtask dist                           an archive with a static fdx, manual pages, completions
   cargo xtask fuzz [--seconds N]             each fuzz target for N seconds
   cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes scale.md
   cargo xtask rfc                            where code and tests cite sections of RFC 6455";
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         ["autobahn", "tls"] => autobahn::run(&[autobahn::Role::TlsClient]),
         ["autobahn", "http2"] => autobahn::run(&[autobahn::Role::Http2Client]),
         ["peers"] => peers::run(),
+        ["dist"] => dist::archive(),
         ["fuzz"] => fuzz::run(10),
         ["fuzz", "--seconds", n] => {
             n.parse().map_err(|_| format!("{n}: not a number")).and_then(fuzz::run)

@@ -84,6 +84,12 @@ pub(crate) fn run() -> Outcome {
     Ok(side_by_side(AT_ONCE, jobs))
 }
 
+/// Tries a static `fdx` in an empty root folder.
+pub(crate) fn static_binary(fdx: &Path) -> Outcome {
+    let python = env::python()?;
+    script(show(&python), "static_binary.py", &[show(fdx)], "")
+}
+
 /// Tests of cargo's that need other programs.
 fn from_cargo() -> Outcome {
     let mut tally = cargo_tests::ignored("haproxy", "")?;
