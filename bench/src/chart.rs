@@ -52,7 +52,8 @@ pub fn draw(tables: &[Table]) -> Option<String> {
     let height = bottom + 28.0 + legend + 12.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"Cost beside fullduplex, by case\">\n{STYLE}"
+         width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"Cost beside fullduplex, by case\">\n{STYLE}"
     );
     axis(&mut svg, bottom);
     for (i, row) in rows.iter().enumerate() {
@@ -112,8 +113,8 @@ fn short(name: &str) -> &str {
 fn axis(svg: &mut String, bottom: f64) {
     let _ = writeln!(
         svg,
-        "<text class=\"what\" x=\"{LEFT:.1}\" y=\"16\">CPU time for each message beside fullduplex; \
-         right of the line costs more</text>"
+        "<text class=\"what\" x=\"{LEFT:.1}\" y=\"16\">CPU time for each message beside \
+         fullduplex; right of the line costs more</text>"
     );
     for tick in TICKS {
         let x = place(tick);
