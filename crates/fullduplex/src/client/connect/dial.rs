@@ -288,7 +288,12 @@ where
 {
     if let [address] = addresses[..] {
         // Nothing else is tried meanwhile, so that it needs no task.
-        return attempt(address).await.map_err(|error| all_failed(host, vec![(address, error)]));
+        let since = Instant::now();
+        return attempt(address).await.map_err(|error| {
+            let after = since.elapsed();
+            events.emit(&ConnectEvent::AddressFailed { to: address, error: &error, after });
+            all_failed(host, vec![(address, error)])
+        });
     }
     let mut untried = interleave(addresses);
     let mut attempts: JoinSet<(SocketAddr, Duration, io::Result<T>)> = JoinSet::new();
