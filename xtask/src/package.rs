@@ -13,7 +13,7 @@ use crate::{Outcome, Tally};
 /// The files that each archive has.
 const FILES: [&str; 4] = ["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
 /// The kinds of files that archives have.
-const KINDS: [&str; 5] = ["rs", "md", "html", "toml", "json"];
+const KINDS: [&str; 8] = ["rs", "md", "html", "css", "js", "svg", "toml", "json"];
 /// The most bytes that a file of an archive may have.
 const MAX_FILE: u64 = 128 << 10;
 
@@ -93,7 +93,9 @@ pub(crate) fn unpack(packages: &[Published]) -> Result<PathBuf, String> {
         "[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n[patch.crates-io]\n".to_owned();
     for Published { name, version, .. } in packages {
         let archive = target().join(format!("package/{name}-{version}.crate"));
-        run(command("tar").arg("-xzf").arg(archive).arg("-C").arg(&folder))?;
+        // With the time of now: archives have one time for all, by which cargo would take a changed
+        // file for one that it has compiled.
+        run(command("tar").arg("-xmzf").arg(archive).arg("-C").arg(&folder))?;
         fs::rename(folder.join(format!("{name}-{version}")), folder.join(name))
             .map_err(|error| error.to_string())?;
         for part in [name, " = { path = \"", name, "\" }\n"] {

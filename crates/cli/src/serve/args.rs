@@ -47,7 +47,7 @@ pub(crate) struct Args {
     /// Address and port, or unix:PATH, or systemd for the sockets that it passes (repeatable)
     ///
     /// Port 0 is any free port. PORT, :PORT and localhost:PORT are ports of 127.0.0.1, where only
-    /// this machine can connect; 0.0.0.0:PORT and [::]:PORT are those of every interface.
+    /// this machine can connect; `0.0.0.0:PORT` and `[::]:PORT` are those of every interface.
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR:PORT",
           value_parser = Address::parse, help_heading = "Listening")]
     pub(super) listen: Vec<Address>,
@@ -111,7 +111,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) exec: ExecArgs,
 
-    /// Let web pages of this origin connect too, such as https://example.com (repeatable)
+    /// Let web pages of this origin connect too, such as `https://example.com` (repeatable)
     ///
     /// Pages of the host and port that they connect to always may.
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin,

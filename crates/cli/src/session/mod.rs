@@ -4,7 +4,7 @@
 //! [`crate::pipes`] are the two sides for standard input and output; a screen is another pair. To
 //! plug in a second implementation:
 //!
-//! 1. Create two queues with [`queue`]: one of actions, one of events.
+//! 1. Create two queues with [`queue()`]: one of actions, one of events.
 //! 2. Give the sender of actions to what reads the user's input, in a task (`send`) or a thread
 //!    (`blocking_send`). If the input ends, it sends [`Action::EndOfInput`]; if it is dropped
 //!    without that, the input has ended all the same. `send` fails once the session is over: then

@@ -5,7 +5,7 @@ use std::fmt;
 use http::header::{
     AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use http::{HeaderValue, Version};
 
 /// The head of a request as it was sent.
 ///
@@ -88,8 +88,9 @@ impl<'a> HeadField<'a> {
     }
 
     /// Returns the fields of a map.
-    pub(crate) fn of_map(headers: &'a HeaderMap) -> impl Iterator<Item = Self> {
-        headers.iter().map(|(name, value): (&HeaderName, _)| Self::of_value(name.as_str(), value))
+    #[cfg(any(feature = "http2", feature = "http3"))]
+    pub(crate) fn of_map(headers: &'a http::HeaderMap) -> impl Iterator<Item = Self> {
+        headers.iter().map(|(name, value)| Self::of_value(name.as_str(), value))
     }
 }
 

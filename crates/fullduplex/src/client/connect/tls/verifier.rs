@@ -26,6 +26,7 @@ pub(crate) struct RecordingVerifier {
 #[derive(Debug)]
 struct RejectedCertificate {
     name: ServerName<'static>,
+    #[cfg_attr(not(feature = "http3"), allow(dead_code, reason = "only HTTP/3 asks for it"))]
     error: RustlsError,
     /// The server's own first.
     chain: Vec<CertificateDer<'static>>,
