@@ -25,6 +25,7 @@ mod process;
 mod published;
 mod rfc;
 mod scale;
+mod signals;
 mod steps;
 mod test_names;
 mod tokens;
@@ -73,6 +74,9 @@ The project's own commands:
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(code) = signals::run_again_with_interrupts(&args) {
+        return code;
+    }
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words[..] {
         ["test", ref rest @ ..] => return steps::run(rest),
