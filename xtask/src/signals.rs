@@ -1,6 +1,5 @@
 //! Signals that this program was started without. A shell that starts it in the background has it
-//! ignore SIGINT, and all that it starts would too: programs under test that end by SIGINT could not
-//! be tested.
+//! ignore SIGINT, and all that it starts would too: what programs do at SIGINT could not be tested.
 
 use std::process::{Command, ExitCode};
 

@@ -48,7 +48,9 @@ fn ping_measures_on_every_version() {
 #[test]
 fn ping_ends_with_a_summary_at_ctrl_c() {
     let server = serve(&[]);
-    let mut child = command(&["-i", "0.05", &format!("ws://{}/echo", server.address)]);
+    // It would end by itself after half a minute.
+    let url = format!("ws://{}/echo", server.address);
+    let mut child = command(&["-i", "0.05", "-c", "600", &url]);
     let mut child = child.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -60,6 +62,7 @@ fn ping_ends_with_a_summary_at_ctrl_c() {
     let mut rest = String::new();
     out.read_to_string(&mut rest).unwrap();
     assert!(rest.contains(" pongs received, 0% loss"), "{rest}");
+    assert!(!rest.contains("600 pings sent"), "{rest}");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
