@@ -7,7 +7,7 @@
 mod common;
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -139,18 +139,26 @@ async fn sink_clones_lose_nothing() {
             tokio::task::yield_now().await;
         }
     });
+    let sent = async {
+        for each in sending {
+            each.await.unwrap();
+        }
+        publishing.abort();
+    };
     let mut seen = [0; 10];
     let receiving = async {
-        while seen[..4] != [EACH; 4] {
-            let message = client.next().await.unwrap().unwrap();
-            seen[usize::from(message.as_bytes()[0])] += 1;
+        let (mut is_sent, mut sent) = (false, pin!(sent));
+        while !is_sent || seen[..4] != [EACH; 4] {
+            // A flush waits for what the group publishes too, so that reading must go on.
+            tokio::select! {
+                () = &mut sent, if !is_sent => is_sent = true,
+                message = client.next() => {
+                    seen[usize::from(message.unwrap().unwrap().as_bytes()[0])] += 1;
+                }
+            }
         }
     };
     timeout(TIME, receiving).await.expect("all that was sent arrives");
-    for each in sending {
-        each.await.unwrap();
-    }
-    publishing.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
