@@ -180,7 +180,7 @@ async def hypercorn_wants_a_certificate():
     async with hypercorn("--ca-certs", PATHS["ca.pem"], "--verify-mode", "CERT_REQUIRED") as port:
         for version in ("2", "1", "auto"):
             code, _, err = await fdx(port, "--http", version)
-            assert code == 3 and "ClientTls::identity" in err, (version, code, err)
+            assert code == 3 and "--cert, --key" in err, (version, code, err)
 
 
 @check

@@ -36,7 +36,7 @@ async def echo(ws):
 @check
 async def lines_are_text_messages():
     async with server(echo) as url:
-        assert (await fdx(url, "eins\nzwei ✓\r\n\ndrei".encode()))[:2] == (0, "eins\nzwei ✓\n\ndrei\n".encode())
+        assert (await fdx(url, "eins\nzwei ✓\r\n\ndrei".encode()))[:2] == (0, "eins\nzwei ✓\r\n\ndrei\n".encode())
 
 
 @check

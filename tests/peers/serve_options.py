@@ -84,7 +84,8 @@ async def the_log_has_no_query_and_no_line_of_a_strangers():
     async with serving(FDX) as server:
         async with connect(server, "/echo?token=secret") as ws:
             await ws.close(4000, "a\nb")
-        line = await server.said("/echo")
+        assert "secret" not in await server.said("/echo", ": open")
+        line = await server.said("/echo", "4000")
         assert "secret" not in line and "a" in line.split("4000")[1], line
         with contextlib.suppress(websockets.InvalidStatus):
             await connect(server, "/%0Anothing?secret")

@@ -131,7 +131,7 @@ async def a_client_certificate_is_shown():
         async with server(CA.issue_cert("localhost"), client_ca=CA, version=version) as url:
             assert (await fdx(url, "--cert", cert, "--key", key))[:2] == (0, "grüße\n")
             # It hangs up without an alert.
-            await refused(url, "client certificate", "ClientTls::identity")
+            await refused(url, "client certificate", "--cert, --key")
             # One that is shown, and not taken, is another matter.
             code, _, err = await fdx(url, "--cert", path("other.pem"), "--key", path("other.key"))
             assert code == 3 and "none is set" not in err, (code, err)

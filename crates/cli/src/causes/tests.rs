@@ -316,7 +316,9 @@ fn constructed() -> Vec<(&'static str, Observation)> {
         (
             "http2-frames",
             seen("ws://chat.example/", |seen| {
-                error(Rules, Kind::Io, "opening HTTP/2: the peer broke a rule of HTTP/2")(seen);
+                error(Rules, Kind::Io, "opening HTTP/2: the server does not seem to support it")(
+                    seen,
+                );
                 seen.http_version = Some("2");
             }),
         ),
