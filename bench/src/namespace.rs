@@ -17,7 +17,8 @@ const CONTROL_FILE: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
 /// Runs this command again in a new network namespace, unless it runs in one already. Returns only
 /// in the namespace, or with the reason why there can be none.
 ///
-/// Everything must be installed before, as there is no network inside.
+/// The programs that are measured must be installed beforehand: the namespace has no way to the
+/// registries of packages.
 pub fn enter() -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return set_up();

@@ -190,7 +190,8 @@ fn begins_with(bytes: &[u8], start: &[u8]) -> bool {
         && start.iter().zip(bytes).all(|(wanted, byte)| *wanted == b'.' || wanted == byte)
 }
 
-/// Returns whether one of the values holds, or there is none.
+/// Returns whether the condition holds for at least one value. An empty list sets no condition, so
+/// that the answer is true.
 fn one_of<T>(values: &[T], holds: impl Fn(&T) -> bool) -> bool {
     values.is_empty() || values.iter().any(holds)
 }

@@ -62,7 +62,8 @@ pub(crate) struct Code {
 /// What a browser or a library says.
 #[derive(Debug)]
 pub(crate) struct Phrase {
-    /// Parts of the text, of which one must be there. `*` stands for anything.
+    /// The texts that mean this phrase: an error that contains one of them matches. `*` matches any
+    /// text.
     pub(crate) said: Vec<String>,
     /// The browser or library that says it.
     pub(crate) by: String,

@@ -34,7 +34,7 @@ pub(crate) fn with_option_names(error: &Error) -> String {
     option_names(&error.to_string())
 }
 
-/// Prints why there is no connection to the URL and what to do about it, and returns the exit code.
+/// Prints why connecting to the URL failed and what to do about it, and returns the exit code.
 /// `command` is the name of the command, such as `fdx connect`.
 pub(crate) fn report_connect_error(command: &str, url: &str, error: &Error) -> ConnectOutcome {
     report!("{command}: {}", printable(&in_words(error)));

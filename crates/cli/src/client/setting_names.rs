@@ -1,8 +1,8 @@
 //! The names of the library's settings in texts of errors, and the options of the command line in
 //! their place.
 
-/// Names of settings, with what stands for them on the command line. A name comes before those that
-/// it contains.
+/// The names of the library's settings, each with the option of the command line that sets it. A
+/// name that contains another one comes before it.
 const NAMES: [(&str, &str); 41] = [
     ("Proxies::none, or fdx connect --proxy none", "or --proxy none"),
     ("add_authorities_file", "--ca"),

@@ -7,7 +7,7 @@ use fullduplex::{Error, ErrorKind};
 
 use super::{ConnectOutcome, with_option_names};
 
-/// Why there is no client with the settings that the options ask for.
+/// The error of building a client from the options of the command line.
 #[derive(Debug)]
 pub(crate) enum SetupError {
     /// The options contradict each other, or one is not valid.
