@@ -183,8 +183,8 @@ impl Observation {
         observation
     }
 
-    /// Returns the first value of a header field of the response. It is empty if the response has no
-    /// such field, or the value is not text.
+    /// Returns the first value of a header field of the response. It is empty if the response has
+    /// no such field, or the value is not text.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
