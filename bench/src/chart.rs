@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use crate::report::{RATIO, Table};
 
 /// The server or client to which all ratios are relative in the picture.
@@ -37,7 +39,23 @@ struct Row<'a> {
 
 /// Draws the cases that have ratios and ours among their servers; `None` if there are none.
 pub fn draw(tables: &[Table]) -> Option<String> {
-    let rows: Vec<Row<'_>> = tables.iter().filter_map(row).collect();
+    draw_rows(tables.iter().filter_map(row).collect())
+}
+
+/// Draws the same of figures that `--json` has written: the cases of all files, those of a later
+/// one instead of those of an earlier one.
+pub fn draw_saved(saved: &[Value]) -> Option<String> {
+    let mut cases: Vec<&Value> = Vec::new();
+    for case in saved.iter().filter_map(|file| file["cases"].as_array()).flatten() {
+        match cases.iter_mut().find(|earlier| earlier["case"] == case["case"]) {
+            Some(earlier) => *earlier = case,
+            None => cases.push(case),
+        }
+    }
+    draw_rows(cases.into_iter().filter_map(saved_row).collect())
+}
+
+fn draw_rows(rows: Vec<Row<'_>>) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
@@ -96,16 +114,30 @@ fn row(table: &Table) -> Option<Row<'_>> {
         let cells = row.cells.as_ref().ok()?;
         Some((row.server.as_str(), cells[ratio]))
     });
-    let cells: Vec<(&str, f64)> = cells.filter(|(_, ratio)| ratio.is_finite()).collect();
-    let ours = cells.iter().find(|(name, _)| OURS.contains(name))?.1;
-    let others = cells.iter().filter(|(name, _)| !OURS.contains(name));
-    let ratios: Vec<_> = others.map(|(name, ratio)| (*name, ratio / ours)).collect();
-    (!ratios.is_empty()).then_some(Row { name: table.name, what: &table.what, ratios })
+    beside_ours(table.name, &table.what, cells.collect())
+}
+
+fn saved_row(case: &Value) -> Option<Row<'_>> {
+    let servers = case["servers"].as_array()?.iter();
+    let cells = servers.filter_map(|row| Some((row["server"].as_str()?, row[RATIO].as_f64()?)));
+    beside_ours(case["case"].as_str()?, case["what"].as_str()?, cells.collect())
+}
+
+/// Returns a row of ratios to ours, of those to any other server.
+fn beside_ours<'a>(
+    name: &'a str,
+    what: &'a str,
+    mut cells: Vec<(&'a str, f64)>,
+) -> Option<Row<'a>> {
+    cells.retain(|(server, ratio)| ratio.is_finite() && !server.contains('/'));
+    let ours = cells.iter().find(|(server, _)| OURS.contains(server))?.1;
+    let others = cells.iter().filter(|(server, _)| !OURS.contains(server));
+    let ratios: Vec<_> = others.map(|(server, ratio)| (*server, ratio / ours)).collect();
+    (!ratios.is_empty()).then_some(Row { name, what, ratios })
 }
 
 /// Returns the name by which a server and a client of one library are known alike.
 fn short(name: &str) -> &str {
-    let name = name.rsplit('/').next().unwrap_or(name);
     let name = name.strip_prefix("client-").unwrap_or(name);
     name.strip_suffix("-cork").unwrap_or(name)
 }

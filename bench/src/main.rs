@@ -19,6 +19,7 @@ mod report;
 mod server;
 mod syscalls;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fullduplex_bench::load;
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<()> {
+    if !options.from.is_empty() {
+        return draw_saved(&options);
+    }
     let mut peers = peers::all(&options.levels, &options.builds, &options.client_builds);
     if options.list {
         list(&peers);
@@ -88,6 +92,19 @@ fn run(options: Options) -> Result<()> {
         0 => Ok(()),
         failed => Err(format!("\n{failed} have no figures, for the reasons above").into()),
     }
+}
+
+/// Draws figures of earlier runs.
+fn draw_saved(options: &Options) -> Result<()> {
+    let file = options.svg.as_ref().ok_or("--from needs --svg FILE")?;
+    let read = |from: &PathBuf| -> Result<Value> {
+        let text =
+            std::fs::read_to_string(from).map_err(|why| format!("{}: {why}", from.display()))?;
+        Ok(serde_json::from_str(&text).map_err(|why| format!("{}: {why}", from.display()))?)
+    };
+    let saved = options.from.iter().map(read).collect::<Result<Vec<Value>>>()?;
+    let svg = chart::draw_saved(&saved).ok_or("no case has ratios of fullduplex and others")?;
+    Ok(std::fs::write(file, svg)?)
 }
 
 fn list(peers: &[peers::Peer]) {

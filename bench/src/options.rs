@@ -30,7 +30,9 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
   --client-build FILE  the same of our client
   --json FILE        the figures as JSON
   --markdown FILE    the tables as Markdown
-  --svg FILE         a picture of the ratios";
+  --svg FILE         a picture of the ratios, without those of other builds
+  --from FILE        runs nothing, but draws the picture of figures that --json has
+                     written (may be repeated: a case is taken from the last file)";
 
 pub struct Options {
     pub cases: Vec<String>,
@@ -52,6 +54,8 @@ pub struct Options {
     pub json: Option<PathBuf>,
     pub markdown: Option<PathBuf>,
     pub svg: Option<PathBuf>,
+    /// Files of figures to draw, instead of running anything.
+    pub from: Vec<PathBuf>,
 }
 
 impl Options {
@@ -85,6 +89,7 @@ impl Options {
                 "--json" => options.json = Some(output(value()?)?),
                 "--markdown" => options.markdown = Some(output(value()?)?),
                 "--svg" => options.svg = Some(output(value()?)?),
+                "--from" => options.from.push(value()?.into()),
                 "--help" => return Err(HELP.into()),
                 word if word.starts_with('-') => {
                     return Err(format!("there is no {word}\n\n{HELP}").into());
@@ -115,6 +120,7 @@ impl Options {
             json: None,
             markdown: None,
             svg: None,
+            from: Vec::new(),
         }
     }
 

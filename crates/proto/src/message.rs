@@ -79,6 +79,7 @@ impl Message {
 
     /// Returns the payload.
     #[doc(alias("as_payload", "data"))]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -97,6 +98,7 @@ impl Message {
     }
 
     /// Returns the text of a text message; `None` for a binary one.
+    #[inline]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text.as_str()),
@@ -139,11 +141,13 @@ impl Message {
     }
 
     /// Returns the length of the payload in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
     /// Returns whether the payload is empty.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
