@@ -72,16 +72,36 @@ fn apt(packages: &[&str]) -> Result<(), String> {
     if packages.is_empty() {
         return Ok(());
     }
+    apt_get(&["update", "-qq"])?;
+    apt_get(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+}
+
+fn apt_get(words: &[&str]) -> Result<(), String> {
     let sudo = !is_root() && has("sudo");
-    let apt = |words: &[&str]| {
-        let mut command = if sudo { command("sudo") } else { command("apt-get") };
-        if sudo {
-            command.arg("apt-get");
+    let mut command = if sudo { command("sudo") } else { command("apt-get") };
+    if sudo {
+        command.arg("apt-get");
+    }
+    run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// A folder with the files of these Debian packages, and of those that they need and that are not
+/// installed. Nothing is installed: they may conflict with what is.
+pub(crate) fn unpacked(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    make_of(name, packages.join(" ").as_bytes(), |place| {
+        let archives = place.join("archives");
+        fs::create_dir_all(archives.join("partial")).map_err(|error| error.to_string())?;
+        let to = format!("Dir::Cache::archives={}", archives.display());
+        apt_get(&["update", "-qq"])?;
+        let download = ["install", "--download-only", "-y", "-qq", "--no-install-recommends"];
+        apt_get(&[&download[..], &["-o", &to], packages].concat())?;
+        let entries = fs::read_dir(&archives).map_err(|error| error.to_string())?;
+        let files = entries.flatten().map(|entry| entry.path());
+        for archive in files.filter(|path| path.extension().is_some_and(|kind| kind == "deb")) {
+            run(command("dpkg-deb").arg("--extract").arg(archive).arg(place))?;
         }
-        run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update", "-qq"])?;
-    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+        fs::remove_dir_all(&archives).map_err(|error| error.to_string())
+    })
 }
 
 fn is_root() -> bool {
@@ -127,16 +147,25 @@ fn build_tools(place: &Path, recipe: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes a folder anew when what it is made of has changed.
+/// Makes a folder anew when the file that says what it is made of has changed.
 fn make(
     name: &str,
     recipe: &Path,
     build: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
+    let wanted = fs::read(recipe).map_err(|error| format!("{}: {error}", recipe.display()))?;
+    make_of(name, &wanted, build)
+}
+
+/// Makes a folder anew when what it is made of has changed.
+fn make_of(
+    name: &str,
+    wanted: &[u8],
+    build: impl Fn(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let place = folder().join(name);
     let stamp = place.join("made-of");
-    let wanted = fs::read(recipe).map_err(|error| format!("{}: {error}", recipe.display()))?;
     if fs::read(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(place);
     }

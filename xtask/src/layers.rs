@@ -9,7 +9,7 @@ use crate::process::root;
 use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     (
         "fullduplex-proto",
         &[
@@ -91,6 +91,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "unicode-width",
         ],
     ),
+    ("fullduplex-bare-metal", &["fullduplex-proto"]),
     ("fullduplex-doc-tests", &[]),
     ("fullduplex-test-programs", &["fullduplex", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),

@@ -29,6 +29,8 @@ mod signals;
 mod steps;
 mod test_names;
 mod tokens;
+mod toolchain;
+mod wasm;
 mod words;
 
 use std::process::ExitCode;
@@ -67,6 +69,7 @@ The project's own commands:
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers, and clients and servers in other languages
+  cargo xtask wasm [--debian]                programs for other targets, by Debian's compiler
   cargo xtask dist                           an archive with a static fdx, manual pages, completions
   cargo xtask fuzz [--seconds N]             each fuzz target for N seconds
   cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes scale.md
@@ -94,6 +97,8 @@ fn main() -> ExitCode {
         ["autobahn", "tls"] => autobahn::run(&[autobahn::Role::TlsClient]),
         ["autobahn", "http2"] => autobahn::run(&[autobahn::Role::Http2Client]),
         ["peers"] => peers::run(),
+        ["wasm"] => wasm::run(),
+        ["wasm", "--debian"] => wasm::run_with_debian(),
         ["dist"] => dist::archive(),
         ["fuzz"] => fuzz::run(10),
         ["fuzz", "--seconds", n] => {

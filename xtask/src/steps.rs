@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use crate::process::{command, run as execute, target};
 use crate::{
     Outcome, Tally, api, autobahn, cargo_tests, dist, docs, env, features, fuzz, layers, package,
-    peers, rfc, test_names, words,
+    peers, rfc, test_names, wasm, words,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("features", features::run),
@@ -28,6 +28,7 @@ const STEPS: [Step; 19] = [
     ("codec", codec),
     ("rfc", rfc::run),
     ("peers", peers::run),
+    ("wasm", wasm::run),
     ("dist", dist::check),
     ("autobahn", autobahn::test),
     ("fuzz", || fuzz::run(10)),

@@ -13,7 +13,7 @@ const NOT_A_SUBJECT: [&str; 34] = [
 
 pub(crate) fn run() -> Outcome {
     let mut tally = Tally::default();
-    for folder in ["bench/src", "crates", "xtask/src"] {
+    for folder in ["bench/src", "crates", "examples", "xtask/src"] {
         walk(&root().join(folder), &mut |path, text| {
             for name in names(text) {
                 if has_subject(name) {

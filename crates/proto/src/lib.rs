@@ -9,8 +9,9 @@
 //! * [`frame`], [`mask`], [`utf8`], [`close`] — the parts that these are made of.
 //!
 //! A program reads from its transport into a [`ReceiveBuffer`], and writes what
-//! [`Session::outgoing`] has. The example `blocking` is a whole client on the sockets of `std`; the
-//! crate `fullduplex` is the library on tokio.
+//! [`Session::outgoing`] has. The example `blocking` is a whole client on the sockets of `std`, and
+//! `bare-metal` one for a device without an operating system; the crate `fullduplex` is the library
+//! on tokio.
 //!
 //! ```
 //! use core::time::Duration;
