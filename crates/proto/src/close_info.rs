@@ -63,6 +63,12 @@ pub enum CloseCause {
     Dropped,
     /// The application of the local side ended the transport at once, without a Close.
     Aborted,
+    /// In a browser: received messages of more than `max_buffered` bytes waited for the
+    /// application, so the local side closed.
+    MaxBuffered,
+    /// In a browser: the end was not clean, and a browser does not say why. The transport failed or
+    /// ended, or the peer broke a rule.
+    Undisclosed,
 }
 
 /// The record of how a connection ended, or how far its closing is.
@@ -175,6 +181,12 @@ impl fmt::Display for CloseInfo {
             CloseCause::TransportError => f.write_str("the transport failed"),
             CloseCause::Dropped => f.write_str("dropped without the closing handshake"),
             CloseCause::Aborted => f.write_str("aborted by this end"),
+            CloseCause::MaxBuffered => f.write_str(
+                "received messages of more than max_buffered bytes waited for the application",
+            ),
+            CloseCause::Undisclosed => {
+                f.write_str("the connection failed; a browser does not say why, its console does")
+            }
             CloseCause::Handshake => {
                 let by = match self.initiator {
                     Initiator::Local => "this end",

@@ -50,6 +50,8 @@ fn cause(cause: CloseCause) -> &'static str {
         CloseCause::Unread => "unread",
         CloseCause::CloseTimeout => "close_timeout",
         CloseCause::Aborted => "aborted",
+        CloseCause::MaxBuffered => "max_buffered",
+        CloseCause::Undisclosed => "undisclosed",
         CloseCause::TransportEnd => "transport_end",
         CloseCause::TransportError => "transport_error",
         _ => "dropped",
