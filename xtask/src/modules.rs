@@ -1,15 +1,16 @@
 //! Which module of the library may import which: imports run down the layers
-//! `base ◂ transport ◂ connection ◂ broadcast ◂ {client, server}`, and client and server never
-//! import each other.
+//! `base ◂ transport ◂ connection ◂ broadcast ◂ {client, server}`, in a browser
+//! `base ◂ web ◂ client`, and client and server never import each other.
 
 use std::collections::BTreeMap;
 
 use crate::imports::Import;
 
 /// The layers of `crates/fullduplex/src`, from the lowest on. Those of one number are apart.
-const LAYERS: [(&str, u8); 6] = [
+const LAYERS: [(&str, u8); 7] = [
     ("base", 0),
     ("transport", 1),
+    ("web", 1),
     ("connection", 2),
     ("broadcast", 3),
     ("client", 4),

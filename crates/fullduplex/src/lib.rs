@@ -54,6 +54,7 @@
 //! | carry another protocol | [`WebSocket::into_byte_stream`] |
 //! | test without a network | [`pair`]; [`memory`] for a server with its limits |
 //! | change limits and timeouts | [`Config`], [`ServerConfig`] and [`HandshakeLimits`] |
+//! | connect from a web page | [`connect`], see [below](#in-a-browser) |
 //! | use another runtime, or none | [`proto`], the protocol without I/O |
 //!
 //! # About WebSocket
@@ -87,6 +88,26 @@
 //! A tokio runtime with I/O and time enabled is needed, of either flavor; what needs it panics
 //! outside of one. A WebSocket has no task of its own while it is open and its owner reads. Dropped
 //! WebSockets are closed in the background.
+//!
+//! # In a browser
+//!
+//! For `wasm32-unknown-unknown` this crate is a client on the WebSocket of JavaScript, in pages,
+//! workers, Node, Deno and Bun. [`connect`], [`Client`], [`WebSocket`] and its halves, and
+//! [`Client::reconnecting`] have the names and meanings that they have elsewhere. What a page can't
+//! do does not exist there: header fields, proxies, TLS settings, Pings, compression settings,
+//! aborting, long messages in pieces, [`broadcast`], servers.
+//!
+//! * A page is not told why a connection failed. [`Error::kind`] is then
+//!   [`Handshake`](ErrorKind::Handshake), and after the connection was open the cause is
+//!   [`CloseCause::Undisclosed`]. [`Error::response`], [`Error::connect_step`] and
+//!   [`Error::first_bytes`] are empty.
+//! * It can close with 1000, 3000 to 4999, or without a code. A dropped WebSocket is closed without
+//!   a code.
+//! * A browser reads on while the application does not. `ClientBuilder::max_buffered` bounds what
+//!   waits for it.
+//!
+//! No tokio runtime is needed there. The features of this crate have no effect there, except for
+//! `client`, `serde` and `json`.
 //!
 //! # Stability
 //!
@@ -136,38 +157,72 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(feature = "_tls"))))]
 #![cfg_attr(
-    not(all(feature = "client", feature = "server")),
+    any(target_family = "wasm", not(all(feature = "client", feature = "server"))),
     allow(dead_code, reason = "the layers below have what only a client or only a server uses")
 )]
 
+#[cfg(all(target_family = "wasm", not(target_os = "unknown")))]
+compile_error!(
+    "on WebAssembly, fullduplex is a client on the WebSocket of JavaScript, for the target \
+     wasm32-unknown-unknown"
+);
+
 mod base;
+#[cfg(not(target_family = "wasm"))]
 pub mod broadcast;
-#[cfg(feature = "client")]
+#[cfg(all(feature = "client", not(target_family = "wasm")))]
 pub mod client;
+#[cfg(all(feature = "client", target_family = "wasm"))]
+#[path = "client/browser.rs"]
+pub mod client;
+#[cfg(not(target_family = "wasm"))]
 mod connection;
-#[cfg(feature = "server")]
+#[cfg(all(feature = "server", not(target_family = "wasm")))]
 pub mod server;
+#[cfg(not(target_family = "wasm"))]
 mod transport;
+#[cfg(all(feature = "client", any(target_family = "wasm", test)))]
+#[cfg_attr(
+    not(target_family = "wasm"),
+    allow(dead_code, unused_imports, reason = "natively, only its tests use it")
+)]
+mod web;
 
 pub use base::error::{ConnectStep, Error, ErrorKind};
+#[cfg(not(target_family = "wasm"))]
 pub use base::handshake_limits::HandshakeLimits;
+pub use base::stats::{ConnectionStats, DirectionStats};
+pub use base::try_send_error::TrySendError;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, connect};
+#[cfg(not(target_family = "wasm"))]
 pub use connection::builder::{WebSocketBuilder, pair, pair_with};
+#[cfg(not(target_family = "wasm"))]
 pub use connection::byte_stream::ByteStream;
+#[cfg(not(target_family = "wasm"))]
 pub use connection::control_frames::{ControlFrame, ControlFrames, PongFuture};
+#[cfg(not(target_family = "wasm"))]
 pub use connection::message_io::{MessageReader, MessageWriter};
-pub use connection::split::{
-    NextFuture, ReceiveHalf, ReuniteError, SendFuture, SendHalf, TrySendError,
-};
-pub use connection::stats::{ConnectionStats, DirectionStats};
+#[cfg(not(target_family = "wasm"))]
+pub use connection::split::{NextFuture, ReceiveHalf, ReuniteError, SendFuture, SendHalf};
+#[cfg(not(target_family = "wasm"))]
 pub use connection::websocket::WebSocket;
 #[cfg(feature = "json")]
 pub use fullduplex_proto::JsonError;
 pub use fullduplex_proto::{
-    self as proto, CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Config, ConfigError,
-    DeflateConfig, DeflateParams, FromUtf8Error, Initiator, KeepaliveConfig, Limits, Message,
-    MessageKind, PerMessageDeflate, PreparedMessage, ReadyState, Role, SendConfig, Utf8Bytes,
+    self as proto, CloseCause, CloseCode, CloseFrame, CloseInfo, ConfigError, FromUtf8Error,
+    Initiator, Message, MessageKind, ReadyState, Utf8Bytes,
 };
+#[cfg(not(target_family = "wasm"))]
+pub use fullduplex_proto::{
+    Compression, Config, DeflateConfig, DeflateParams, KeepaliveConfig, Limits, PerMessageDeflate,
+    PreparedMessage, Role, SendConfig,
+};
+#[cfg(not(target_family = "wasm"))]
 pub use transport::Transport;
+#[cfg(not(target_family = "wasm"))]
 pub use transport::net_stream::NetStream;
+#[cfg(all(feature = "client", target_family = "wasm"))]
+pub use web::split::{NextFuture, ReceiveHalf, ReuniteError, SendFuture, SendHalf};
+#[cfg(all(feature = "client", target_family = "wasm"))]
+pub use web::websocket::WebSocket;

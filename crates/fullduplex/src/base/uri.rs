@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use url::{Host, ParseError, Position, Url};
 
-use crate::base::error::{Error, ErrorKind};
+use crate::base::error::Error;
+use crate::base::invalid_url::invalid_url;
 
 /// A parsed ws or wss URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl WsUri {
                 return Self::of_socket(uri, plain, rest);
             }
         }
-        let bad = |what: &str| misuse(uri, what);
+        let bad = |what: &str| invalid_url(uri, what);
         let (plain, zone) = split_zone(uri);
         let url = Url::parse(&plain).map_err(|error| match error {
             ParseError::RelativeUrlWithoutBase => {
@@ -94,13 +95,13 @@ impl WsUri {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         let (socket, resource) = path.split_once(':').unwrap_or((path, "/"));
         if !resource.starts_with(['/', '?']) {
-            return Err(misuse(
+            return Err(invalid_url(
                 uri,
                 "the path of the socket must be followed by : and the path of the request",
             ));
         }
         if socket.is_empty() {
-            return Err(misuse(uri, "the path of the socket is empty"));
+            return Err(invalid_url(uri, "the path of the socket is empty"));
         }
         let mut target = Self::parse(&format!("{scheme}://localhost{resource}"))?;
         target.socket = Some(socket.to_owned());
@@ -202,18 +203,10 @@ pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Creates an error that shows the URL without its password.
-fn misuse(uri: &str, what: &str) -> Error {
-    let shown = match uri.rsplit_once('@') {
-        Some((_, rest)) => format!("***@{rest}"),
-        None => uri.to_owned(),
-    };
-    Error::new(ErrorKind::Misuse, format!("{shown:?}: {what}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::ErrorKind;
 
     fn target(uri: &str) -> (String, u16, String, String) {
         let t = WsUri::parse(uri).unwrap();

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 #[cfg(feature = "deflate")]
 use fullduplex_proto::DeflateConfig;
-use fullduplex_proto::handshake::is_token;
 use fullduplex_proto::{Config, ConfigError, KeepaliveConfig, Role};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
@@ -14,6 +13,7 @@ use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::protected_headers::check_name;
+use crate::base::subprotocols;
 use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
 use crate::client::connect::progress::ConnectEvent;
@@ -161,15 +161,9 @@ impl ClientBuilder {
     where
         I: IntoIterator<Item: Into<String>>,
     {
-        self.client.subprotocols.clear();
-        for name in subprotocols.into_iter().map(Into::into) {
-            if !is_token(name.as_bytes()) {
-                self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
-            } else if self.client.subprotocols.contains(&name) {
-                self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));
-            } else {
-                self.client.subprotocols.push(name);
-            }
+        match subprotocols::checked(subprotocols) {
+            Ok(names) => self.client.subprotocols = names,
+            Err(error) => self.fail(error),
         }
         self
     }

@@ -144,7 +144,7 @@ impl Client {
         request: impl IntoClientRequest,
     ) -> Result<(WebSocket, Response<()>), Error> {
         let ClientRequest { target, headers } = convert(request)?;
-        self.with_headers(headers)?.connect_redirected(target).await
+        self.with_headers(headers)?.connect_target(target).await
     }
 
     /// Returns the statistics of the client and its clones.

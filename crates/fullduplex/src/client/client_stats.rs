@@ -13,11 +13,11 @@ use crate::base::guard::{Panicked, SUBSCRIBER};
 use crate::base::histogram::Histogram;
 use crate::base::registry::Registry;
 use crate::base::span::Span;
+use crate::base::stats::ConnectionStats;
 use crate::base::sync::Mutex;
 use crate::client::trace;
 use crate::connection::close_kind::CloseKind;
 use crate::connection::open_connections::ConnectionOwner;
-use crate::connection::stats::ConnectionStats;
 
 /// The statistics of a [`Client`](crate::Client) and its clones since it was built, and what is
 /// open now.

@@ -22,7 +22,7 @@ pub(super) const CREDENTIALS: [HeaderName; 4] = [AUTHORIZATION, COOKIE, HOST, PR
 
 impl Client {
     /// Connects, and follows up to `max_redirects` redirections. Counts and traces that.
-    pub(super) async fn connect_redirected(
+    pub(super) async fn connect_target(
         &self,
         target: WsUri,
     ) -> Result<(WebSocket<NetStream>, Response<()>), Error> {

@@ -12,9 +12,9 @@ mod on {
 
     use crate::base::error::Error;
     use crate::base::span::Span;
+    use crate::base::stats::ConnectionStats;
     use crate::base::uri::WsUri;
     use crate::connection::close_kind::CloseKind;
-    use crate::connection::stats::ConnectionStats;
 
     /// Creates the span of a WebSocket that is about to be opened, inside the current span, and
     /// logs that the attempt starts.
@@ -74,9 +74,9 @@ mod off {
 
     use crate::base::error::Error;
     use crate::base::span::Span;
+    use crate::base::stats::ConnectionStats;
     use crate::base::uri::WsUri;
     use crate::connection::close_kind::CloseKind;
-    use crate::connection::stats::ConnectionStats;
 
     pub(crate) fn connecting(_: &WsUri) -> Span {
         Span

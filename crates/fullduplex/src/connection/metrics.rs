@@ -6,8 +6,8 @@ use http::Version;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::base::histogram::Histogram;
+use crate::base::stats::{ConnectionStats, DirectionStats};
 use crate::connection::close_kind::CloseKind;
-use crate::connection::stats::{ConnectionStats, DirectionStats};
 
 /// The names and descriptions of metrics that begin with the same prefix.
 pub(crate) struct MetricNames(pub(crate) &'static str);

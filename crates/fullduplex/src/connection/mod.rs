@@ -15,6 +15,5 @@ pub(crate) mod open_connections;
 pub(crate) mod reader;
 pub(crate) mod shared_frames;
 pub(crate) mod split;
-pub(crate) mod stats;
 pub(crate) mod websocket;
 pub(crate) mod writer;

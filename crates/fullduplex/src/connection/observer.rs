@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
 
-use crate::connection::stats::ConnectionStats;
+use crate::base::stats::ConnectionStats;
 
 /// An owner of connections, such as a server, which is notified of what happens to them.
 pub(crate) trait ConnectionObserver: Send + Sync {

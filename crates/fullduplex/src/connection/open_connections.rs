@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 
 use crate::base::registry::Registry;
 use crate::base::span::Span;
+use crate::base::stats::ConnectionStats;
 use crate::base::sync::Mutex;
 use crate::connection::close_kind::CloseKind;
 use crate::connection::driver::DrivenConnection;
 use crate::connection::observer::{ConnectionObserver, Registration, SharedObserver};
-use crate::connection::stats::ConnectionStats;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 

@@ -18,13 +18,14 @@ use futures_core::stream::{FusedStream, Stream};
 use futures_sink::Sink;
 
 use crate::base::error::Error;
+use crate::base::stats::ConnectionStats;
+use crate::base::try_send_error::TrySendError;
 use crate::connection::byte_stream::ByteStream;
 use crate::connection::control_frames::{ControlFrames, PongFuture};
 use crate::connection::driver::DrivenConnection;
 use crate::connection::message_io::{MessageReader, MessageWriter};
 use crate::connection::observer::Registration;
-use crate::connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
-use crate::connection::stats::ConnectionStats;
+use crate::connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf};
 use crate::connection::writer::{FlushPolicy, OutgoingMessage};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;

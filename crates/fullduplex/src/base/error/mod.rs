@@ -104,6 +104,7 @@ impl Error {
     /// Sets the source, with a description in the message if its own text is that of another
     /// library.
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        #[cfg(not(target_family = "wasm"))]
         if let Some(text) = crate::base::foreign_errors::describe(&source) {
             self = self.with_detail(&text);
             self.0.message_includes_source = true;
@@ -195,7 +196,10 @@ impl Error {
             CloseCause::KeepaliveTimeout | CloseCause::IdleTimeout | CloseCause::CloseTimeout => {
                 ErrorKind::Timeout
             }
-            CloseCause::TransportEnd | CloseCause::TransportError => ErrorKind::Io,
+            CloseCause::TransportEnd | CloseCause::TransportError | CloseCause::Undisclosed => {
+                ErrorKind::Io
+            }
+            CloseCause::MaxBuffered => ErrorKind::Limit,
             CloseCause::Unread => ErrorKind::Misuse,
             _ => ErrorKind::Closed,
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fullduplex_proto::ConfigError;
 
+use crate::base::random::fraction;
 use crate::base::setters::setters;
 
 /// Exponential backoff with full jitter.
@@ -64,7 +65,7 @@ impl Backoff {
     /// Returns the delay after `failures` in a row, or after a `Retry-After` of the server.
     pub(super) fn delay(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
         let bound = self.initial.saturating_mul(1 << failures.saturating_sub(1).min(30));
-        let random = bound.min(self.max).mul_f64(rand::random::<f64>());
+        let random = bound.min(self.max).mul_f64(fraction());
         let retry_after = retry_after.unwrap_or_default().min(self.max.saturating_mul(10));
         // With jitter added, as the server may send the same value to all clients.
         retry_after.saturating_add(random)

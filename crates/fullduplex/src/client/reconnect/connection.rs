@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::base::stats::ConnectionStats;
 use crate::base::sync::Mutex;
-use crate::connection::split::SendHalf;
-use crate::connection::stats::ConnectionStats;
-use crate::transport::net_stream::NetStream;
+use crate::client::reconnect::platform::{Instant, SendHalf};
 
 /// Figures of a reconnecting client, since it was started.
 ///
@@ -44,7 +41,7 @@ pub(super) struct ConnectionRecord(Mutex<Record>);
 
 #[derive(Default)]
 struct Record {
-    present: Option<(SendHalf<NetStream>, Instant)>,
+    present: Option<(SendHalf, Instant)>,
     attempts: u64,
     connections: u64,
     /// Without the present connection.
@@ -58,7 +55,7 @@ impl ConnectionRecord {
         self.0.lock().attempts += 1;
     }
 
-    pub(super) fn opened(&self, send: SendHalf<NetStream>) {
+    pub(super) fn opened(&self, send: SendHalf) {
         let mut record = self.0.lock();
         record.connections += 1;
         record.present = Some((send, Instant::now()));
@@ -75,7 +72,7 @@ impl ConnectionRecord {
     }
 
     /// Returns the sending half of the present connection, if there is one.
-    pub(super) fn present(&self) -> Option<SendHalf<NetStream>> {
+    pub(super) fn present(&self) -> Option<SendHalf> {
         self.0.lock().present.as_ref().map(|(send, _)| send.clone())
     }
 

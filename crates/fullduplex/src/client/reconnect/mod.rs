@@ -4,11 +4,14 @@ mod backoff;
 mod connection;
 mod control;
 mod event;
+mod platform;
 mod queue;
 mod reconnecting;
+mod record;
 mod sender;
 mod settings;
 mod task;
+#[cfg(not(target_family = "wasm"))]
 mod trace;
 
 pub use backoff::Backoff;

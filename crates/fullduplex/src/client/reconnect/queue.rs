@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::sync::Mutex;
-use crate::connection::split::TrySendError;
+use crate::base::try_send_error::TrySendError;
 
 /// The policy for messages that are sent while there is no connection.
 ///

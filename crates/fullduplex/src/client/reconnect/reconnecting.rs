@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+#[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
 
 use fullduplex_proto::{CloseCode, Message, ReadyState};
@@ -11,17 +12,19 @@ use futures_core::stream::FusedStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::base::error::Error;
-use crate::client::client_stats::MessageQueue;
+use crate::base::stats::ConnectionStats;
+use crate::base::try_send_error::TrySendError;
 use crate::client::reconnect::connection::{ConnectionRecord, ReconnectStats};
 use crate::client::reconnect::control::{Control, ControlReceiver};
 use crate::client::reconnect::event::ReconnectEvent;
+use crate::client::reconnect::platform::spawn;
 use crate::client::reconnect::queue::OfflineQueue;
+use crate::client::reconnect::record::ReconnectRecord;
 use crate::client::reconnect::sender::{ReconnectSender, ReconnectShared};
 use crate::client::reconnect::settings::ReconnectBuilder;
 use crate::client::reconnect::task::ReconnectTask;
+#[cfg(not(target_family = "wasm"))]
 use crate::connection::control_frames::PongFuture;
-use crate::connection::split::TrySendError;
-use crate::connection::stats::ConnectionStats;
 
 /// The most events that are buffered for the application.
 const MAX_UNREAD_EVENTS: usize = 16;
@@ -32,7 +35,7 @@ impl ReconnectBuilder {
     /// [`ReconnectEvent::Disconnected`] that says so.
     ///
     /// # Panics
-    /// Panics outside a tokio runtime.
+    /// Panics outside a tokio runtime; in a browser, none is needed.
     pub fn start(self) -> Reconnecting {
         let (event_sender, events) = mpsc::channel(MAX_UNREAD_EVENTS);
         let (control, receiver) = watch::channel(Control::default());
@@ -40,18 +43,16 @@ impl ReconnectBuilder {
         let queue = OfflineQueue::new(settings.capacity, settings.offline_policy);
         let connection = ConnectionRecord::default();
         let shared = Arc::new(ReconnectShared { queue, connection, control });
-        let queue: Arc<dyn MessageQueue> = shared.clone();
-        let queue_key = settings.client.state.record.queue_started(Arc::downgrade(&queue));
-        drop(queue);
+        let record = ReconnectRecord::started(&settings.client, &shared);
         let task = ReconnectTask {
             settings,
             shared: shared.clone(),
             events: event_sender,
             control: ControlReceiver::new(receiver),
             unsent: None,
-            queue_key,
+            record,
         };
-        tokio::spawn(task.run(target));
+        spawn(task.run(target));
         Reconnecting { events, sender: ReconnectSender::new(shared), has_ended: false }
     }
 }
@@ -136,6 +137,7 @@ impl Reconnecting {
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
+    #[cfg(not(target_family = "wasm"))]
     pub async fn ping(&self, payload: &[u8]) -> Result<PongFuture, Error> {
         self.sender.ping(payload).await
     }
@@ -184,6 +186,7 @@ impl Reconnecting {
     }
 
     /// Returns the last round-trip time; see [`ReconnectSender::round_trip`].
+    #[cfg(not(target_family = "wasm"))]
     pub fn round_trip(&self) -> Option<Duration> {
         self.sender.round_trip()
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+#[cfg(not(target_family = "wasm"))]
 use std::time::Duration;
 
 use fullduplex_proto::{CloseCode, CloseFrame, Message, ReadyState};
@@ -12,17 +13,16 @@ use futures_sink::Sink;
 use tokio::sync::watch;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::stats::ConnectionStats;
 use crate::base::sync::Mutex;
-use crate::client::client_stats::MessageQueue;
+use crate::base::try_send_error::TrySendError;
 use crate::client::reconnect::connection::{ConnectionRecord, ReconnectStats};
 use crate::client::reconnect::control::Control;
 use crate::client::reconnect::event::ReconnectEvent;
+use crate::client::reconnect::platform::{SendHalf, close_frame};
 use crate::client::reconnect::queue::OfflineQueue;
+#[cfg(not(target_family = "wasm"))]
 use crate::connection::control_frames::PongFuture;
-use crate::connection::split::{SendHalf, TrySendError};
-use crate::connection::stats::ConnectionStats;
-use crate::connection::writer::close_frame;
-use crate::transport::net_stream::NetStream;
 
 /// What the handles of a reconnecting client share with its task.
 pub(super) struct ReconnectShared {
@@ -33,23 +33,13 @@ pub(super) struct ReconnectShared {
 
 impl ReconnectShared {
     /// Returns the sending half of the present connection.
-    fn present(&self) -> Result<SendHalf<NetStream>, Error> {
+    fn present(&self) -> Result<SendHalf, Error> {
         self.connection.present().ok_or_else(|| Error::new(ErrorKind::Closed, "not connected"))
     }
 
     async fn flush(&self) -> Result<(), Error> {
         self.queue.sent().await?;
         self.present()?.flush().await
-    }
-}
-
-impl MessageQueue for ReconnectShared {
-    fn queued(&self) -> usize {
-        self.queue.len()
-    }
-
-    fn dropped(&self) -> u64 {
-        self.queue.dropped()
     }
 }
 
@@ -130,6 +120,7 @@ impl ReconnectSender {
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
+    #[cfg(not(target_family = "wasm"))]
     pub async fn ping(&self, payload: &[u8]) -> Result<PongFuture, Error> {
         self.shared.present()?.ping(payload).await
     }
@@ -220,6 +211,7 @@ impl ReconnectSender {
 
     /// Returns the last round-trip time on the present connection; `None` if there is none yet, or
     /// no connection.
+    #[cfg(not(target_family = "wasm"))]
     pub fn round_trip(&self) -> Option<Duration> {
         self.shared.connection.present()?.round_trip()
     }
@@ -260,7 +252,7 @@ impl Clone for ReconnectSender {
 /// Returns the Close to send, after the checks of
 /// [`SendHalf::start_close`](crate::SendHalf::start_close).
 fn requested_close(code: CloseCode, reason: &str) -> Result<CloseFrame, Error> {
-    close_frame(code, reason).map_err(Error::of)?;
+    close_frame(code, reason)?;
     Ok(CloseFrame { code, reason: reason.into() })
 }
 

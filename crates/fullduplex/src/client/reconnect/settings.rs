@@ -5,17 +5,15 @@ use std::future::Future;
 
 use fullduplex_proto::ConfigError;
 use futures_core::future::BoxFuture;
+#[cfg(not(target_family = "wasm"))]
 use http::HeaderMap;
 
 use crate::base::error::Error;
 use crate::base::setters::setters;
-use crate::base::uri::WsUri;
-use crate::client::client::Client;
 use crate::client::reconnect::backoff::Backoff;
 use crate::client::reconnect::event::DisconnectReason;
+use crate::client::reconnect::platform::{Client, IntoClientRequest, WebSocket, WsUri, prepare};
 use crate::client::reconnect::queue::OfflinePolicy;
-use crate::client::request::{ClientRequest, IntoClientRequest, convert};
-use crate::connection::websocket::WebSocket;
 
 /// Changes to the request of one attempt, for
 /// [`before_connect`](ReconnectBuilder::before_connect).
@@ -39,13 +37,18 @@ pub struct RequestOverride {
     /// As the application chose it, it is sent all of the client's header fields, subprotocols
     /// and its certificate. Redirections of earlier attempts are not remembered.
     pub url: Option<String>,
-    /// Header fields in place of the client's of the same names.
+    /// Header fields in place of the client's of the same names. A page can't set any.
+    #[cfg(not(target_family = "wasm"))]
     pub headers: HeaderMap,
 }
 
 impl RequestOverride {
     setters! {
         url: into Option<String>, "; `None` for the client's.";
+    }
+
+    #[cfg(not(target_family = "wasm"))]
+    setters! {
         headers: owned HeaderMap, ".";
     }
 }
@@ -53,8 +56,10 @@ impl RequestOverride {
 /// Omits the URL and the values of header fields, which may be secret.
 impl fmt::Debug for RequestOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.headers.keys().collect();
-        f.debug_struct("RequestOverride").field("headers", &names).finish_non_exhaustive()
+        let mut debug = f.debug_struct("RequestOverride");
+        #[cfg(not(target_family = "wasm"))]
+        debug.field("headers", &self.headers.keys().collect::<Vec<_>>());
+        debug.finish_non_exhaustive()
     }
 }
 
@@ -110,13 +115,7 @@ impl Client {
     /// Each attempt sends the header fields of the request. A request that is not valid is
     /// reported as a setting is: by the only event after [`start`](ReconnectBuilder::start).
     pub fn reconnecting(&self, request: impl IntoClientRequest) -> ReconnectBuilder {
-        let request = convert(request).and_then(|ClientRequest { target, headers }| {
-            Ok((self.with_headers(headers)?.into_owned(), target))
-        });
-        let (client, target) = match request {
-            Ok((client, target)) => (client, Ok(target)),
-            Err(error) => (self.clone(), Err(error)),
-        };
+        let (client, target) = prepare(self, request);
         let settings = ReconnectSettings {
             client,
             backoff: Backoff::default(),

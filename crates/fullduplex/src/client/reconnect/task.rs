@@ -4,28 +4,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex_proto::{CloseCode, Message};
+use fullduplex_proto::Message;
 use http::Response;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
 
-use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::guard;
-use crate::base::guard::Panicked;
-use crate::base::uri::WsUri;
-use crate::client::client::Client;
-use crate::client::client_stats::StatsRecorder;
 use crate::client::reconnect::control::{ControlReceiver, Interruption};
 use crate::client::reconnect::event::{DisconnectReason, ReconnectEvent};
+use crate::client::reconnect::platform::{
+    Client, Instant, Panicked, REPLACED, ReceiveHalf, SendHalf, WebSocket, WsUri, caught,
+    caught_in, close_info_of, timeout, wait_to_retry, within,
+};
 use crate::client::reconnect::queue::OfflineQueue;
+use crate::client::reconnect::record::ReconnectRecord;
 use crate::client::reconnect::sender::ReconnectShared;
 use crate::client::reconnect::settings::{ReconnectSettings, RequestOverride};
-use crate::client::reconnect::trace;
-use crate::connection::open_connections::ConnectionOwner as _;
-use crate::connection::split::{ReceiveHalf, SendHalf};
-use crate::connection::websocket::WebSocket;
-use crate::transport::Transport;
 
 /// The time limit for sending the queued messages when the application closes the client.
 const SEND_QUEUED_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,8 +31,7 @@ pub(super) struct ReconnectTask {
     pub(super) control: ControlReceiver,
     /// A message that was taken from the queue and not yet written to a connection.
     pub(super) unsent: Option<Message>,
-    /// The key of the queue in the statistics of the client.
-    pub(super) queue_key: u32,
+    pub(super) record: ReconnectRecord,
 }
 
 impl Drop for ReconnectTask {
@@ -48,7 +40,7 @@ impl Drop for ReconnectTask {
         self.shared.connection.ended();
         self.shared.queue.close();
         // Nothing is dropped from a closed queue.
-        self.record().queue_ended(self.queue_key, self.shared.queue.dropped());
+        self.record.stopped(self.shared.queue.dropped());
     }
 }
 
@@ -75,11 +67,11 @@ impl ReconnectTask {
             attempts += 1;
             self.shared.connection.attempt_started();
             if std::mem::replace(&mut is_retry, true) {
-                self.record().retried();
+                self.record.retried();
             }
             let attempt = connect(&self.settings, target, attempts);
             let connected = tokio::select! {
-                connected = guard::caught_in(Box::pin(attempt)) => connected,
+                connected = caught_in(Box::pin(attempt)) => connected,
                 () = self.events.closed() => return Err(Stop),
                 interruption = self.control.interrupted() => match interruption {
                     Interruption::Close => return Err(Stop),
@@ -99,7 +91,7 @@ impl ReconnectTask {
                     self.shared.queue.set_connected(true);
                     self.emit(ReconnectEvent::Connected { response, attempts }).await?;
                     attempts = 0;
-                    let reason = guard::caught_in(self.run_connection(websocket)).await;
+                    let reason = caught_in(self.run_connection(websocket)).await;
                     self.shared.queue.set_connected(false);
                     self.shared.connection.ended();
                     let reason =
@@ -124,9 +116,9 @@ impl ReconnectTask {
             };
             // A close by the application is final, whatever the peer did at the same time.
             let is_closed = self.control.close_frame().is_some();
-            let decision = guard::caught(|| (self.settings.retry_if)(&reason));
+            let decision = caught(|| (self.settings.retry_if)(&reason));
             let decision = decision.unwrap_or_else(|Panicked| {
-                self.record().record_panic("retry_if");
+                self.record.panicked("retry_if");
                 reason.is_retryable()
             });
             let should_retry = !is_closed && decision;
@@ -134,7 +126,7 @@ impl ReconnectTask {
             self.emit_disconnected(Some(target), reason, retry_in).await?;
             let Some(delay) = retry_in else { return Err(Stop) };
             tokio::select! {
-                () = sleep(delay) => {}
+                () = wait_to_retry(delay) => {}
                 () = self.events.closed() => return Err(Stop),
                 interruption = self.control.interrupted() => match interruption {
                     Interruption::Close => return Err(Stop),
@@ -144,14 +136,10 @@ impl ReconnectTask {
         }
     }
 
-    fn record(&self) -> &StatsRecorder {
-        &self.settings.client.state.record
-    }
-
     /// Counts a panic in the application's code, which ends only this attempt or connection, and
     /// returns the reason after it.
     fn panicked(&self, what: &'static str) -> DisconnectReason {
-        self.record().record_panic(what);
+        self.record.panicked(what);
         DisconnectReason::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
     }
 
@@ -161,7 +149,7 @@ impl ReconnectTask {
         reason: DisconnectReason,
         retry_in: Option<Duration>,
     ) -> Result<(), Stop> {
-        let _ = self.record().traced(|| trace::disconnected(target, &reason, retry_in));
+        self.record.disconnected(target, &reason, retry_in);
         self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await
     }
 
@@ -182,9 +170,8 @@ impl ReconnectTask {
         queue.set_connected(false);
         if result? == Some(Interruption::Reconnect) {
             let frame = self.control.obey_reconnect();
-            let (code, reason) = frame
-                .as_ref()
-                .map_or((CloseCode::GOING_AWAY, ""), |frame| (frame.code, &frame.reason));
+            let (code, reason) =
+                frame.as_ref().map_or((REPLACED, ""), |frame| (frame.code, &frame.reason));
             let _ = send.start_close(code, reason);
             // The answer of a peer that is perhaps gone is awaited in the background.
             return Ok(DisconnectReason::Requested);
@@ -223,14 +210,17 @@ async fn connect(
         Some(url) => WsUri::parse(url)?,
         None => target.clone(),
     };
+    #[cfg(not(target_family = "wasm"))]
     let with_headers = client.with_headers(request.headers)?;
-    let (websocket, response) = with_headers.connect_redirected(target).await?;
+    #[cfg(target_family = "wasm")]
+    let with_headers = client;
+    let (websocket, response) = with_headers.connect_target(target).await?;
     let Some(hook) = on_connected else { return Ok((websocket, response)) };
-    let writer = websocket.send_half().writer.clone();
+    let close_info = close_info_of(&websocket);
     match run_hook(client, "on_connected", hook(websocket)).await {
         Ok(websocket) => Ok((websocket, response)),
         // The server's Close is the cause; that a send failed follows from it.
-        Err(error) if error.kind() == ErrorKind::Closed => Err(match writer.close_info() {
+        Err(error) if error.kind() == ErrorKind::Closed => Err(match close_info() {
             Some(info) => error.with_failure((&info).into()),
             None => error,
         }),
@@ -249,8 +239,8 @@ async fn run_hook<T>(
 }
 
 /// Delivers received messages until the connection ends.
-async fn receive_all<S: Transport>(
-    receive: &mut ReceiveHalf<S>,
+async fn receive_all(
+    receive: &mut ReceiveHalf,
     events: &mpsc::Sender<ReconnectEvent>,
 ) -> Result<(), Stop> {
     loop {
@@ -264,11 +254,7 @@ async fn receive_all<S: Transport>(
 }
 
 /// Sends queued messages until the queue is empty or the connection ends.
-async fn send_queued<S: Transport>(
-    send: &SendHalf<S>,
-    queue: &OfflineQueue,
-    unsent: &mut Option<Message>,
-) {
+async fn send_queued(send: &SendHalf, queue: &OfflineQueue, unsent: &mut Option<Message>) {
     while let Some(message) = unsent.take().or_else(|| queue.try_pop()) {
         if send.send(message).await.is_err() {
             return;
@@ -279,11 +265,7 @@ async fn send_queued<S: Transport>(
 
 /// Sends queued messages until the connection ends. A message that was not written is left in
 /// `unsent`.
-async fn send_all<S: Transport>(
-    send: &SendHalf<S>,
-    queue: &OfflineQueue,
-    unsent: &mut Option<Message>,
-) {
+async fn send_all(send: &SendHalf, queue: &OfflineQueue, unsent: &mut Option<Message>) {
     loop {
         let message = match unsent {
             // A message that an earlier connection did not write is first in order. The clone

@@ -28,10 +28,10 @@ use fullduplex_proto::CloseFrame;
 use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
 
+use crate::base::stats::ConnectionStats;
 use crate::base::sync::Mutex;
 use crate::connection::driver::task::DriverTask;
 use crate::connection::driver::timer::Timer;
-use crate::connection::stats::ConnectionStats;
 
 pub(crate) use timer::DeadlineNanos;
 

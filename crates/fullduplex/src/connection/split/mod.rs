@@ -14,7 +14,7 @@ use crate::transport::halves;
 
 pub use receive_half::{NextFuture, ReceiveHalf};
 pub use reunite::ReuniteError;
-pub use send_half::{SendFuture, SendHalf, TrySendError};
+pub use send_half::{SendFuture, SendHalf};
 
 /// Creates both halves of a connection after its opening handshake.
 ///

@@ -13,11 +13,11 @@ use fullduplex_proto::{CloseInfo, DeflateParams, Message, ReadyState};
 use futures_core::stream::{FusedStream, Stream};
 
 use crate::base::error::Error;
+use crate::base::stats::ConnectionStats;
 use crate::connection::control_frames::ControlFrames;
 use crate::connection::driver::DrivenConnection;
 use crate::connection::reader;
 use crate::connection::reader::{ConnectionOptions, Reader};
-use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::addresses::ConnectionEnd;

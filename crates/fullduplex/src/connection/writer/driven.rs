@@ -9,8 +9,8 @@ use fullduplex_proto::{CloseCause, CloseFrame, ReadyState};
 
 use crate::base::guard;
 use crate::base::guard::{DeferredDrop, caught};
+use crate::base::stats::ConnectionStats;
 use crate::connection::driver::{DeadlineNanos, DrivenConnection};
-use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
 

@@ -54,11 +54,11 @@ use std::task::Waker;
 use fullduplex_proto::{Role, Session};
 
 use crate::base::guard;
+use crate::base::stats::ConnectionCounters;
 use crate::base::sync::Mutex;
 use crate::connection::driver::{DeadlineNanos, Driver};
 use crate::connection::observer::Registration;
 use crate::connection::shared_frames::PendingFrames;
-use crate::connection::stats::ConnectionCounters;
 use crate::transport::Transport;
 use crate::transport::addresses::ConnectionEnd;
 use crate::transport::halves::WriteHalf;

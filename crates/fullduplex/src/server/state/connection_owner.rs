@@ -5,9 +5,9 @@ use std::time::Duration;
 use fullduplex_proto::CloseInfo;
 
 use crate::base::span::Span;
+use crate::base::stats::ConnectionStats;
 use crate::connection::close_kind::CloseKind;
 use crate::connection::open_connections::ConnectionOwner;
-use crate::connection::stats::ConnectionStats;
 use crate::server::state::panics;
 use crate::server::state::panics::{SUBSCRIBER, caught};
 use crate::server::state::permit::RequestPermit;

@@ -8,9 +8,9 @@ use http::{StatusCode, Version};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::histogram::Histogram;
+use crate::base::stats::ConnectionStats;
 use crate::base::sync::Mutex;
 use crate::connection::close_kind::CloseKind;
-use crate::connection::stats::ConnectionStats;
 use crate::server::state::connection_limit::ConnectionCounts;
 
 /// The statistics of a server since its start, and what is open now.

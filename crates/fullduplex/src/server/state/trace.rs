@@ -16,7 +16,7 @@ mod on {
 
     use crate::base::error::Error;
     use crate::base::span::Span;
-    use crate::connection::stats::ConnectionStats;
+    use crate::base::stats::ConnectionStats;
     use crate::server::policy::connect_info::ConnectInfo;
     use crate::server::policy::peer::PeerAddr;
 
@@ -101,7 +101,7 @@ mod off {
 
     use crate::base::error::Error;
     use crate::base::span::Span;
-    use crate::connection::stats::ConnectionStats;
+    use crate::base::stats::ConnectionStats;
     use crate::server::policy::peer::PeerAddr;
 
     pub(crate) fn span<'a>(_: impl FnOnce() -> &'a Request<()>) -> Span {
