@@ -18,7 +18,7 @@ use crate::base::signals::EndSignals;
 use crate::base::values;
 use crate::client::ConnectOutcome;
 use crate::screen::{self, ConnectionFacts, Feed, ScreenArgs, ScreenSettings};
-use crate::session::queue;
+use crate::session::{StatsSource, queue};
 
 /// The time for the clients to close at the end.
 const DRAIN: Duration = Duration::from_millis(600);
@@ -90,6 +90,7 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
     let server = server.map_err(|error| format!("{}: {error}", args.address))?.config(config);
     let address = server.local_addr().map_err(|error| error.to_string())?;
     let handle = server.handle();
+    let counted = handle.clone();
     // Only a person at a terminal ends it by Ctrl-D.
     let ends_with_input = io::stdin().is_terminal();
     let mut signals = EndSignals::new();
@@ -100,7 +101,7 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
         greeting: format!("listening on ws://{address}/; /help lists commands, Ctrl-D ends"),
         facts: ConnectionFacts {
             negotiated: vec![("listening on", format!("ws://{address}/"))],
-            stats: None,
+            stats: StatsSource::new(move || counted.stats().traffic),
         },
         sends_binary: false,
         interrupter: signals.interrupter(),

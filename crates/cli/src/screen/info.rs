@@ -14,8 +14,8 @@ use crate::session::StatsSource;
 pub(crate) struct ConnectionFacts {
     /// What was negotiated: names and values, which may be a peer's.
     pub(crate) negotiated: Vec<(&'static str, String)>,
-    /// The counts of one WebSocket.
-    pub(crate) stats: Option<StatsSource>,
+    /// The counts of its messages and bytes.
+    pub(crate) stats: StatsSource,
 }
 
 /// What the screen has counted.
@@ -65,11 +65,14 @@ pub(crate) fn text(facts: &ConnectionFacts, open: Duration, counts: &ControlCoun
         line(name, value.clone());
     }
     line("open for", format!("{:.1} s", open.as_secs_f64()));
-    if let Some(stats) = &facts.stats {
-        let ConnectionStats { sent, received, .. } = stats.stats();
-        line("sent", direction(&sent));
-        line("received", format!("{}, {} pings", direction(&received), counts.pings));
-    }
+    let ConnectionStats { sent, received, .. } = facts.stats.stats();
+    line("sent", direction(&sent));
+    let pings = match counts.pings {
+        0 => String::new(),
+        1 => ", 1 ping".into(),
+        pings => format!(", {pings} pings"),
+    };
+    line("received", direction(&received) + &pings);
     line("round trip", counts.round_trips.text());
     text
 }

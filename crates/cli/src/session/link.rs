@@ -58,24 +58,36 @@ pub(super) enum ControlReceiver {
     Reconnecting { each: mpsc::UnboundedReceiver<ControlFrames>, present: Option<ControlFrames> },
 }
 
-/// A reader of a connection's counts.
+/// A reader of the counts of a connection, or of their sum over several.
 #[derive(Clone)]
-pub(crate) struct StatsSource(SendHalf);
+pub(crate) struct StatsSource(Arc<dyn Fn() -> ConnectionStats + Send + Sync>);
 
 impl Link {
-    /// Returns a reader of the counts, if this is one WebSocket. It works on after the end.
-    pub(crate) fn stats_source(&self) -> Option<StatsSource> {
+    /// Returns a reader of the counts, of all connections of a session that connects again. It
+    /// works on after the end.
+    pub(crate) fn stats_source(&self) -> StatsSource {
         match &self.sender {
-            LinkSender::Single(send) => Some(StatsSource(send.clone())),
-            LinkSender::Reconnecting { .. } => None,
+            LinkSender::Single(send) => {
+                let send = send.clone();
+                StatsSource::new(move || send.stats())
+            }
+            LinkSender::Reconnecting { sender, .. } => {
+                let sender = sender.clone();
+                StatsSource::new(move || sender.stats().traffic)
+            }
         }
     }
 }
 
 impl StatsSource {
+    /// Creates a reader that calls this function.
+    pub(crate) fn new(read: impl Fn() -> ConnectionStats + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
     /// Returns the counts of messages and bytes so far.
     pub(crate) fn stats(&self) -> ConnectionStats {
-        self.0.stats()
+        (self.0)()
     }
 }
 

@@ -6,6 +6,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod listen;
 #[allow(unreachable_pub)]
 mod pty;
 
@@ -248,4 +249,24 @@ fn terminal_with_the_output_in_a_pipe_has_the_prompt_only() {
     terminal.keys("\x04");
     assert_eq!(terminal.wait_for_end().code(), Some(0));
     assert_eq!(fs::read_to_string(&file).unwrap(), "hello\n");
+}
+
+#[test]
+fn terminal_counts_the_messages_of_all_connections() {
+    let (server, home) = (serve(&[]), home("counts"));
+    let url = url(&server, "/echo");
+    let mut terminal = Terminal::start(&home, &["connect", "--time", "none", "--reconnect", &url]);
+    terminal.wait_for_last_row("›");
+    terminal.keys("a\r");
+    terminal.wait_for("◂ 1 B a");
+    let address = server.address.clone();
+    drop(server);
+    terminal.wait_for("connecting again in");
+    let _server = serve(&["--listen", &address]);
+    terminal.wait_for("connected again");
+    terminal.keys("b\r");
+    terminal.wait_for("◂ 1 B b");
+    terminal.keys("/info\r");
+    terminal.wait_for("sent         2 text, 0 binary, 2 B;");
+    terminal.wait_for("received     2 text, 0 binary, 2 B;");
 }
