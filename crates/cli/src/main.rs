@@ -19,10 +19,12 @@ mod client;
 mod connect;
 mod curl;
 mod explain;
+mod forward;
 mod help;
 mod listen;
 mod ping;
 mod pipes;
+mod relay;
 mod screen;
 mod serve;
 mod session;
@@ -67,6 +69,8 @@ enum Command {
     Ping(ping::Args),
     /// Wait for clients, show what they send, and answer by typing
     Listen(listen::Args),
+    /// Carry TCP connections or Unix sockets by WebSockets, and back
+    Forward(forward::Args),
     /// Print the help of a command or a topic
     Help(help::HelpArgs),
     /// Print the completions of a shell
@@ -83,7 +87,13 @@ fn main() -> ExitCode {
     {
         return code;
     }
-    let words = with_connect(std::env::args_os());
+    let words = match forward::with_serve(with_connect(std::env::args_os())) {
+        Ok(words) => words,
+        Err(why) => {
+            report!("fdx forward: {why}");
+            return ExitCode::from(2);
+        }
+    };
     let mut cli = Cli::try_parse_from(&words).unwrap_or_else(|error| exit_with(&error));
     if let Command::Serve(serve::Args { config: Some(file), .. }) = &cli.command {
         let text = match fs::read_to_string(file) {
@@ -104,6 +114,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Ping(args) => ping::run(&args),
         Command::Listen(args) => listen::run(args),
+        Command::Forward(args) => forward::run(&args),
         Command::Help(args) => help::help(&args, Cli::command()),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{HttpVersion, Proxies, Proxy};
-use fullduplex::{Client, Error, HandshakeLimits};
+use fullduplex::{Client, Config, Error, HandshakeLimits};
 
 use super::request::RequestArgs;
 use super::resolve::ResolveArgs;
@@ -67,11 +67,17 @@ pub(crate) struct ClientArgs {
 }
 
 impl ClientArgs {
+    /// Returns the settings of the open connection.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::default();
+        config.limits.max_message_size = Some(self.max_message_size);
+        config.deflate = self.deflate.and_then(|setting| setting.0);
+        config
+    }
+
     /// Returns a client with these settings.
     pub(crate) fn build_client(&self) -> Result<Client, SetupError> {
-        let mut builder = Client::builder()
-            .max_message_size(self.max_message_size)
-            .deflate(self.deflate.and_then(|setting| setting.0));
+        let mut builder = Client::builder().config(self.config());
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
         builder = builder.tls(self.tls.settings(&self.url));
         if self.verbose {

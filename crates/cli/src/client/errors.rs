@@ -37,22 +37,31 @@ pub(crate) fn with_option_names(error: &Error) -> String {
 /// Prints why connecting to the URL failed and what to do about it, and returns the exit code.
 /// `command` is the name of the command, such as `fdx connect`.
 pub(crate) fn report_connect_error(command: &str, url: &str, error: &Error) -> ConnectOutcome {
-    report!("{command}: {}", printable(&in_words(error)));
-    let seen = observation(url, error);
-    for line in details(&seen) {
-        report!("  {line}");
+    report!("{command}: {}", connect_error(error));
+    for line in connect_error_details(url, error) {
+        report!("{line}");
     }
+    ConnectOutcome::of_connect_error(error)
+}
+
+/// Returns why connecting failed, in a line that is safe to print.
+pub(crate) fn connect_error(error: &Error) -> String {
+    printable(&in_words(error))
+}
+
+/// Returns the lines about who answered at the URL, and what to do about it, safe to print.
+pub(crate) fn connect_error_details(url: &str, error: &Error) -> Vec<String> {
+    let seen = observation(url, error);
+    let mut lines: Vec<_> = details(&seen).iter().map(|line| format!("  {line}")).collect();
     if let Some(after) = error.retry_after() {
-        report!("  Retry-After: {} s", after.as_secs());
+        lines.push(format!("  Retry-After: {} s", after.as_secs()));
     }
     if error.kind() != ErrorKind::Misuse
         && let Some(cause) = causes::likely(&seen).next()
     {
-        for line in hint(cause, &seen) {
-            report!("{line}");
-        }
+        lines.extend(hint(cause, &seen));
     }
-    ConnectOutcome::of_connect_error(error)
+    lines
 }
 
 /// Prints what may have ended a connection without a Close frame. `open` is how long it was open,

@@ -15,7 +15,9 @@ pub(crate) mod verbose;
 use self::errors::with_option_names;
 
 pub(crate) use self::args::ClientArgs;
-pub(crate) use self::errors::{report_connect_error, report_cut};
+pub(crate) use self::errors::{
+    connect_error, connect_error_details, report_connect_error, report_cut,
+};
 pub(crate) use self::outcome::ConnectOutcome;
 pub(crate) use self::setting_names::option_names;
 pub(crate) use self::setup_error::SetupError;

@@ -10,6 +10,7 @@ use fullduplex::server::policy::{HostRule, TrustedProxies};
 use super::connection_log::LogFormat;
 #[cfg(unix)]
 use super::exec::ExecArgs;
+use super::forward::ForwardArgs;
 use super::listen::{self, Address};
 use crate::base::{deflate, values};
 
@@ -23,7 +24,7 @@ Paths:
   /echo        each message comes back
   /broadcast   each message goes to every member, its sender too; slow members miss some
   /whoami      what the server knows about the client, as JSON; then echo
-  any other    with --exec the command, for a WebSocket, also at /
+  any other    for a WebSocket, also at /: with --exec the command, with --forward the target
 
 Signals:
   SIGTERM, SIGINT   shut down: close every WebSocket with 1001 (see --drain); again: at once
@@ -110,6 +111,8 @@ pub(crate) struct Args {
     #[cfg(unix)]
     #[command(flatten)]
     pub(super) exec: ExecArgs,
+    #[command(flatten)]
+    pub(super) forward: ForwardArgs,
 
     /// Let web pages of this origin connect too, such as `https://example.com` (repeatable)
     ///

@@ -19,16 +19,16 @@ const MAX_REASON: usize = 500;
 
 /// What `--log` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct LogFormat {
+pub(crate) struct LogFormat {
     /// Each line is a JSON object.
-    pub(super) json: bool,
+    pub(crate) json: bool,
     /// Received messages have lines too.
-    pub(super) messages: bool,
+    pub(crate) messages: bool,
 }
 
 impl LogFormat {
     /// Parses `json`, `messages`, both with a comma between them, or `text`, the default.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut format = Self::default();
         for word in text.split(',') {
             match word {
@@ -42,7 +42,7 @@ impl LogFormat {
     }
 
     /// Writes a line about a client that is not connected.
-    pub(super) fn rejected(self, client: &str, status: Option<u16>, reason: &str) {
+    pub(crate) fn rejected(self, client: &str, status: Option<u16>, reason: &str) {
         let reason = printable(reason);
         let reason = cut(&reason, MAX_REASON).0;
         if self.json {
@@ -56,7 +56,7 @@ impl LogFormat {
 }
 
 /// The lines of one connection.
-pub(super) struct ConnectionLog {
+pub(crate) struct ConnectionLog {
     format: LogFormat,
     /// The number of the connection, by which its lines are found.
     id: u64,
@@ -69,7 +69,7 @@ pub(super) struct ConnectionLog {
 impl ConnectionLog {
     /// Writes the line of a connection that is open. The client is described by text and by fields
     /// of JSON.
-    pub(super) fn open(
+    pub(crate) fn open(
         format: LogFormat,
         client: String,
         fields: Vec<(&'static str, Value)>,
@@ -122,7 +122,7 @@ impl ConnectionLog {
     }
 
     /// Writes the line of a connection that has ended.
-    pub(super) fn close(self, websocket: &WebSocket) {
+    pub(crate) fn close(self, websocket: &WebSocket) {
         let info = websocket.close_info();
         let end = info.as_ref().map_or("still open".into(), |info| printable(&info.to_string()));
         let stats = websocket.stats();

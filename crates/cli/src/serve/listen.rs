@@ -13,7 +13,7 @@ use fullduplex::server::listen::{ActivatedListener, ActivatedSocket, UnixSocketF
 
 /// An address of `--listen`.
 #[derive(Clone, Debug)]
-pub(super) enum Address {
+pub(crate) enum Address {
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(PathBuf),
@@ -25,7 +25,7 @@ pub(super) enum Address {
 impl Address {
     /// Parses `ADDR:PORT`, `unix:PATH` or `systemd`. `PORT`, `:PORT` and `localhost:PORT` are ports
     /// of 127.0.0.1.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         #[cfg(unix)]
         match text.strip_prefix("unix:") {
             Some("") => return Err("unix: needs the path of the socket".into()),
@@ -39,7 +39,7 @@ impl Address {
     }
 
     /// Listens. Must be called within the runtime. `unix_mode` is the permissions of a Unix socket.
-    pub(super) fn bind(
+    pub(crate) fn bind(
         &self,
         systemd: &mut SystemdListeners,
         unix_mode: Option<u32>,
@@ -74,7 +74,7 @@ impl Address {
 
 impl Address {
     /// Whether only programs on this machine can connect.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Self::Unix(_) => true,
@@ -125,7 +125,7 @@ pub(super) fn socket_address(text: &str) -> Option<SocketAddr> {
 }
 
 /// Parses the permissions of a Unix socket, in octal.
-pub(super) fn unix_mode(text: &str) -> Result<u32, String> {
+pub(crate) fn unix_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "permissions in octal, such as 660".into())
 }
@@ -152,12 +152,12 @@ pub(super) fn own_addresses(with_ipv6: bool) -> Vec<IpAddr> {
 
 /// The listeners that systemd passed to this process.
 #[derive(Default)]
-pub(super) struct SystemdListeners(#[cfg(unix)] Vec<ActivatedListener>);
+pub(crate) struct SystemdListeners(#[cfg(unix)] Vec<ActivatedListener>);
 
 impl SystemdListeners {
     /// Takes them from the environment if `--listen` has `systemd`. Must be called before other
     /// threads start, as it changes environment variables.
-    pub(super) fn receive(addresses: &[Address]) -> Result<Self, String> {
+    pub(crate) fn receive(addresses: &[Address]) -> Result<Self, String> {
         #[cfg(unix)]
         if addresses.iter().any(|address| matches!(address, Address::Systemd)) {
             return server::listen::listeners_from_systemd()
@@ -170,12 +170,12 @@ impl SystemdListeners {
 }
 
 /// A listener with its address.
-pub(super) struct BoundListener {
-    pub(super) listener: Listener,
-    pub(super) address: Address,
+pub(crate) struct BoundListener {
+    pub(crate) listener: Listener,
+    pub(crate) address: Address,
     /// Removes the Unix socket's file when dropped.
     #[cfg(unix)]
-    pub(super) file: Option<UnixSocketFile>,
+    pub(crate) file: Option<UnixSocketFile>,
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<BoundListener> {

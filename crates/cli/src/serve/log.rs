@@ -1,4 +1,4 @@
-//! The log of `fdx serve` on standard error.
+//! The log of the commands that serve, on standard error.
 //!
 //! A separate thread writes it, so that a terminal or a pipe that is not read blocks no connection.
 //! The queue is bounded: lines that do not fit are dropped, and a line reports their number. With
@@ -26,7 +26,7 @@ const MAX_LINE_LENGTH: usize = 4096;
 macro_rules! log_line {
     ($($message:tt)*) => { $crate::serve::log::line(format_args!($($message)*)) };
 }
-pub(super) use log_line;
+pub(crate) use log_line;
 
 static STANDARD_ERROR: LazyLock<Log> = LazyLock::new(|| Log::new(io::stderr()));
 
@@ -34,13 +34,13 @@ static STANDARD_ERROR: LazyLock<Log> = LazyLock::new(|| Log::new(io::stderr()));
 static IS_JSON: OnceLock<bool> = OnceLock::new();
 
 /// Lets all lines from now on have the time of day, or be JSON objects with it.
-pub(super) fn set_format(is_json: bool) {
+pub(crate) fn set_format(is_json: bool) {
     // It is set once.
     let _ = IS_JSON.set(is_json);
 }
 
 /// Queues a line for standard error.
-pub(super) fn line(message: Arguments<'_>) {
+pub(crate) fn line(message: Arguments<'_>) {
     match IS_JSON.get() {
         None => STANDARD_ERROR.push(message),
         Some(false) => STANDARD_ERROR.push(format_args!("{} {message}", utc_now())),
@@ -65,7 +65,7 @@ fn json_line(event: &str, fields: &[(&str, Value)]) -> String {
 }
 
 /// Waits until all queued lines are written, at most for `timeout`.
-pub(super) fn flush(timeout: Duration) {
+pub(crate) fn flush(timeout: Duration) {
     STANDARD_ERROR.flush(timeout);
 }
 
@@ -113,7 +113,7 @@ impl LogShared {
                 let line = if IS_JSON.get() == Some(&true) {
                     json_line("dropped", &[("lines", json!(dropped))])
                 } else {
-                    format!("fdx serve: {dropped} lines dropped: they were not read in time")
+                    format!("fdx: {dropped} lines dropped: they were not read in time")
                 };
                 let _ = writeln!(to, "{line}");
             }
@@ -187,7 +187,7 @@ mod tests {
         let mut written = 0;
         for line in BufReader::new(reader).lines() {
             let line = line.unwrap();
-            match line.strip_prefix("fdx serve: ") {
+            match line.strip_prefix("fdx: ") {
                 Some(words) => dropped += words.split(' ').next().unwrap().parse::<i32>().unwrap(),
                 None => written += 1,
             }

@@ -4,16 +4,18 @@ mod args;
 mod assets;
 mod client_info;
 mod config_file;
-mod connection_log;
+pub(crate) mod connection_log;
 #[cfg(unix)]
 mod exec;
-mod file_limit;
+pub(crate) mod file_limit;
 mod files;
-mod listen;
-mod log;
+mod forward;
+pub(crate) mod listen;
+pub(crate) mod log;
 mod metrics_port;
 mod metrics_source;
 mod page;
+mod paths;
 mod prometheus;
 mod range;
 mod responses;
@@ -23,6 +25,7 @@ mod settings;
 mod shutdown;
 mod tls;
 mod utc_time;
+mod warnings;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -89,7 +92,9 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = ServeTls::new(args, &addresses)?;
     let max_connections = args.max_connections.unwrap_or(file_limit::DEFAULT_MAX_CONNECTIONS);
-    let file_limit = file_limit::raise(max_connections);
+    // A forwarded connection is two.
+    let files = if args.forward.forward.is_empty() { 1 } else { 2 };
+    let file_limit = file_limit::raise(max_connections, files);
     let config = args
         .server_config(file_limit.max_connections, &addresses)
         .map_err(|error| error.to_string())?;
@@ -130,11 +135,16 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     if let Some(warning) = file_limit.warning.filter(|_| args.max_connections.is_some()) {
         log_line!("fdx serve: warning: {warning}");
     }
-    #[cfg(unix)]
-    exec::warn(args, &addresses);
+    warnings::warn(args, &addresses);
     print_addresses(args, &addresses, tls.as_ref(), metrics_address.as_ref());
 
     let (rooms, mut log_written) = Rooms::new(args.log);
+    if !args.forward.forward.is_empty() {
+        // The handler connects to the target before it accepts. What a rule or a policy rejects,
+        // such as a foreign page, does not come to it then.
+        server = server.authenticate(|request| async { Ok(request) });
+    }
+    let rooms = rooms.with_forwards(args.forward.forward.clone());
     #[cfg(unix)]
     let exec = Exec::new(&args.exec);
     #[cfg(unix)]
@@ -186,6 +196,9 @@ fn print_addresses(
         if let Some(signed) = tls.and_then(|tls| tls.self_signed.as_ref()) {
             let (file, fingerprint) = (signed.file.display(), &signed.fingerprint);
             writeln!(out, "certificate for --ca: {file}\nits SHA-256: {fingerprint}")?;
+        }
+        for forward in &args.forward.forward {
+            writeln!(out, "forwarding {forward}")?;
         }
         if let Some(address) = metrics {
             writeln!(out, "metrics at http://{address}/metrics")?;

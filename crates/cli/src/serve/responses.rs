@@ -1,5 +1,7 @@
 //! Complete HTTP responses.
 
+use std::io;
+
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     UPGRADE,
@@ -28,6 +30,15 @@ pub(super) fn not_found() -> Response<String> {
 #[cfg(unix)]
 pub(super) fn too_many_processes() -> Response<String> {
     text(StatusCode::SERVICE_UNAVAILABLE, "too many commands run; see --max-processes\n")
+}
+
+/// Returns the response to a client whose target can't be reached: 502, or 504 after too long.
+pub(super) fn no_target(error: io::ErrorKind) -> Response<String> {
+    let status = match error {
+        io::ErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    text(status, "what this path is forwarded to can't be reached\n")
 }
 
 /// Returns the web page or a file that it loads. It may run and load only what this server

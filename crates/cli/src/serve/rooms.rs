@@ -1,11 +1,14 @@
-//! The WebSocket handlers: echo, broadcast, whoami, and the command of `--exec`.
+//! The WebSocket handlers: echo, broadcast, whoami, the command of `--exec`, and the targets of
+//! `--forward`.
 
+use std::future::pending;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::Handshake;
-use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
+use fullduplex::{Error, ErrorKind, NetStream, PreparedMessage, WebSocket};
 use http::Response;
 use tokio::sync::mpsc;
 
@@ -13,9 +16,13 @@ use super::client_info::{ClientInfo, RequestInfo};
 use super::connection_log::{ConnectionLog, LogFormat};
 #[cfg(unix)]
 use super::exec::{Exec, Pending};
+use super::forward::Forward;
 use super::log::log_line;
+#[cfg(unix)]
+use super::paths::has_own_handler;
 use super::responses;
 use crate::base::escape::printable;
+use crate::relay::{Target, carry, reset};
 
 /// What happens to slow members of `/broadcast`: 64 messages wait for each, and the oldest ones are
 /// dropped beyond that.
@@ -29,6 +36,7 @@ pub(super) struct Rooms {
     log: Option<(LogFormat, mpsc::Sender<()>)>,
     #[cfg(unix)]
     exec: Option<Arc<Exec>>,
+    forwards: Vec<Forward>,
 }
 
 /// The handler at a path.
@@ -38,6 +46,8 @@ enum Room {
     WhoAmI,
     #[cfg(unix)]
     Exec(Box<Pending>),
+    /// The connection to a target.
+    Forward(Box<NetStream>),
 }
 
 impl Room {
@@ -56,6 +66,8 @@ enum NoRoom {
     UnknownPath,
     #[cfg(unix)]
     TooManyProcesses,
+    /// The target can't be reached.
+    NoTarget(Target, io::Error),
 }
 
 impl NoRoom {
@@ -64,15 +76,17 @@ impl NoRoom {
             Self::UnknownPath => responses::not_found(),
             #[cfg(unix)]
             Self::TooManyProcesses => responses::too_many_processes(),
+            Self::NoTarget(_, error) => responses::no_target(error.kind()),
         }
     }
 
     /// Returns the reason for the log.
-    fn reason(&self) -> &'static str {
+    fn reason(&self) -> String {
         match self {
-            Self::UnknownPath => "there is no WebSocket at this path",
+            Self::UnknownPath => "there is no WebSocket at this path".into(),
             #[cfg(unix)]
-            Self::TooManyProcesses => "as many commands run as --max-processes allows",
+            Self::TooManyProcesses => "as many commands run as --max-processes allows".into(),
+            Self::NoTarget(target, error) => format!("connecting to {target}: {error}"),
         }
     }
 }
@@ -87,6 +101,7 @@ impl Rooms {
             log,
             #[cfg(unix)]
             exec: None,
+            forwards: Vec::new(),
         };
         (rooms, closed)
     }
@@ -97,16 +112,27 @@ impl Rooms {
         Self { exec, ..self }
     }
 
+    /// Connects each WebSocket at certain paths to a target.
+    pub(super) fn with_forwards(self, forwards: Vec<Forward>) -> Self {
+        Self { forwards, ..self }
+    }
+
     /// Returns the handler for a client, or why there is none.
-    fn room(&self, handshake: &Handshake, client: &ClientInfo) -> Result<Room, NoRoom> {
+    async fn room(&self, handshake: &Handshake, client: &ClientInfo) -> Result<Room, NoRoom> {
         let path = handshake.request().uri().path();
         #[cfg(unix)]
-        if let Some(exec) = self.exec.as_ref().filter(|_| Exec::is_at(path)) {
+        if let Some(exec) = self.exec.as_ref().filter(|_| !has_own_handler(path)) {
             let pending = exec.reserve(handshake, client).map(Box::new);
             return pending.map(Room::Exec).ok_or(NoRoom::TooManyProcesses);
         }
         #[cfg(not(unix))]
         let _ = client;
+        if let Some(target) = Forward::at(&self.forwards, path) {
+            let connected = target.connect().await;
+            return connected
+                .map(|socket| Room::Forward(Box::new(socket)))
+                .map_err(|error| NoRoom::NoTarget(target.clone(), error));
+        }
         Room::at(path).ok_or(NoRoom::UnknownPath)
     }
 
@@ -128,6 +154,11 @@ impl Rooms {
                 websocket = ended;
                 Ok(())
             }
+            Room::Forward(socket) => {
+                // A drain closes it with 1001.
+                websocket = Box::pin(carry(*socket, websocket, pending())).await;
+                Ok(())
+            }
         };
         if let Some(log) = log {
             log.close(&websocket);
@@ -139,13 +170,13 @@ impl Rooms {
         handshake: Handshake,
     ) -> Option<(Room, WebSocket, Option<Box<ConnectionLog>>)> {
         let client = ClientInfo::new(&handshake);
-        let room = match self.room(&handshake, &client) {
+        let room = match self.room(&handshake, &client).await {
             Ok(room) => room,
             Err(why) => {
                 let response = why.response();
                 if let Some((format, _)) = self.log.as_ref().filter(|_| handshake.is_websocket()) {
                     let status = response.status().as_u16();
-                    format.rejected(&client.to_string(), Some(status), why.reason());
+                    format.rejected(&client.to_string(), Some(status), &why.reason());
                 }
                 // A client that is gone does not get the response, which is not an error here.
                 let _ = handshake.respond(response.map(Bytes::from)).await;
@@ -160,6 +191,9 @@ impl Rooms {
                 let was_rejected = matches!(error.kind(), ErrorKind::Handshake | ErrorKind::Closed);
                 if self.log.is_some() && !was_rejected {
                     log_line!("{client}: not opened: {}", printable(&error.to_string()));
+                }
+                if let Room::Forward(socket) = room {
+                    reset(*socket);
                 }
                 return None;
             }

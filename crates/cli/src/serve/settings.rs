@@ -9,8 +9,8 @@ use super::args::{Args, Forwarded};
 use super::listen::Address;
 
 /// The hint in the response to a client that asks for a host that is not configured.
-const HOST_ADVICE: &str = "on loopback addresses and with --exec, fdx serve answers for other \
-                           names than localhost with --host NAME";
+const HOST_ADVICE: &str = "on loopback addresses, with --exec and with --forward, fdx serve \
+                           answers for other names than localhost with --host NAME";
 
 /// The highest default of `--max-per-address`.
 const MAX_PER_ADDRESS: u32 = 256;
@@ -26,10 +26,14 @@ impl Args {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
+        if let Some(timeout) = self.forward.half_close_timeout {
+            config.websocket.close_timeout = timeout;
+        }
         config.subprotocols.clone_from(&self.subprotocol);
         config.origin_policy = self.origins()?;
-        // No page of a name that resolves to this server may run the command.
-        let is_local = listening.iter().all(Address::is_local) || self.runs_command();
+        // No page of a name that resolves to this server may do what a client may.
+        let has_power = self.power_of_clients().is_some();
+        let is_local = has_power || listening.iter().all(Address::is_local);
         config.host_policy = self.hosts(is_local)?;
         config.forwarding = self.forwarding();
         config.handshake_limits.handshake_timeout = self.handshake_timeout;
@@ -53,12 +57,14 @@ impl Args {
         Ok(if is_local && !is_open { local } else { HostPolicy::Any })
     }
 
-    /// Whether each WebSocket runs a command.
-    pub(super) fn runs_command(&self) -> bool {
+    /// Returns what a client can do besides exchanging messages, in words; `None` for nothing.
+    pub(super) fn power_of_clients(&self) -> Option<&'static str> {
         #[cfg(unix)]
-        return self.exec.exec.is_some();
-        #[cfg(not(unix))]
-        false
+        if self.exec.exec.is_some() {
+            return Some("run the command of --exec");
+        }
+        let forwards = !self.forward.forward.is_empty();
+        forwards.then_some("connect to the target of --forward")
     }
 
     /// Whether the server uses TLS.

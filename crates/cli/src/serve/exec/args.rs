@@ -21,7 +21,7 @@ pub(in crate::serve) struct ExecArgs {
     /// with the client's address. Environment variables describe the request, as with CGI. At the
     /// exit status 0 the WebSocket is closed with 1000, else with 1011. Only requests for IP
     /// addresses, localhost and the names of --host are answered.
-    #[arg(long, value_name = "COMMAND", value_parser = command)]
+    #[arg(long, value_name = "COMMAND", value_parser = command, conflicts_with = "forward")]
     pub(in crate::serve) exec: Option<String>,
     /// Form of the messages on the command's standard input and output
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "lines", requires = "exec")]

@@ -21,9 +21,7 @@ pub(super) use self::args::ExecArgs;
 
 use self::environment::Variables;
 use self::process::{Pipes, Process, failure};
-use super::args::Args;
 use super::client_info::ClientInfo;
-use super::listen::Address;
 use super::log::log_line;
 use crate::pipes::Format;
 
@@ -58,11 +56,6 @@ impl Exec {
             processes: Arc::new(Semaphore::new(args.max_processes as usize)),
         };
         Some(Arc::new(exec))
-    }
-
-    /// Whether a path is not one of the other handlers, so that the command runs there.
-    pub(super) fn is_at(path: &str) -> bool {
-        !matches!(path, "/echo" | "/broadcast" | "/whoami")
     }
 
     /// Reserves a place for the process of a client; `None` if there are too many.
@@ -152,29 +145,6 @@ impl Exec {
         }
         process.kill();
         status
-    }
-}
-
-/// Warns if anybody could run the command.
-pub(super) fn warn(args: &Args, addresses: &[Address]) {
-    if !args.runs_command() {
-        return;
-    }
-    let open = addresses.iter().find(|address| !address.is_local());
-    if let Some(address) = open.filter(|_| args.tls_client_ca.is_none()) {
-        log_line!(
-            "fdx serve: warning: every client that reaches {address} can run the command of \
-             --exec: they are not authenticated; see --tls-client-ca"
-        );
-        if !args.is_secure() {
-            log_line!("fdx serve: warning: its input and output are sent readably, without TLS");
-        }
-    }
-    if args.any_origin {
-        log_line!(
-            "fdx serve: warning: any web page that is opened in a browser can run the command of \
-             --exec; see --origin"
-        );
     }
 }
 

@@ -1,0 +1,172 @@
+//! The connections that are accepted, each with its WebSocket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fullduplex::server::listen::Listener;
+use fullduplex::{Client, Error, NetStream, WebSocket};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::sleep;
+
+use super::args::Args;
+use crate::base::escape::printable;
+use crate::client::{connect_error, connect_error_details, verbose};
+use crate::relay::{carry, reset};
+use crate::serve::connection_log::{ConnectionLog, LogFormat};
+use crate::serve::log::log_line;
+
+/// The pause after an error of `accept` that persists, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all connections share.
+pub(super) struct Connections {
+    client: Client,
+    url: String,
+    is_verbose: bool,
+    log: Option<LogFormat>,
+    permits: Arc<Semaphore>,
+    /// The last error of connecting, whose details are not printed again.
+    last_error: Mutex<String>,
+}
+
+/// Becomes true when the program is asked to end.
+type Stopped = watch::Receiver<bool>;
+
+impl Connections {
+    /// Creates the state for at most `max_connections` connections; `None` for any number.
+    pub(super) fn new(args: &Args, client: Client, max_connections: Option<u32>) -> Self {
+        let permits = max_connections.map_or(Semaphore::MAX_PERMITS, |max| max as usize);
+        Self {
+            client,
+            url: args.client.url.clone(),
+            is_verbose: args.client.verbose,
+            log: args.log,
+            permits: Arc::new(Semaphore::new(permits)),
+            last_error: Mutex::default(),
+        }
+    }
+
+    /// Accepts connections until the end. Each keeps a clone of `open` until its own.
+    pub(super) async fn accept(
+        self: Arc<Self>,
+        listener: Listener,
+        mut stopped: Stopped,
+        open: mpsc::Sender<()>,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop(&mut stopped) => return,
+                accepted = self.next(&listener) => accepted,
+            };
+            match accepted {
+                Ok((socket, from, permit)) => {
+                    let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
+                    tokio::spawn(async move {
+                        this.forward(socket, &from, stopped, open).await;
+                        drop(permit);
+                    });
+                }
+                // It is of one connection, which has ended.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    log_line!("fdx forward: accepting a connection: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Accepts a connection when there are not too many. Cancelling it loses none.
+    async fn next(
+        &self,
+        listener: &Listener,
+    ) -> io::Result<(NetStream, String, OwnedSemaphorePermit)> {
+        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (socket, from): (NetStream, Option<SocketAddr>) = match listener {
+            Listener::Tcp(listener) => {
+                let (socket, from) = listener.accept().await?;
+                socket.set_nodelay(true)?;
+                (socket.into(), Some(from))
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => (listener.accept().await?.0.into(), None),
+            _ => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        let from = from.map_or("unix".into(), |from| from.to_string());
+        Ok((socket, from, permit))
+    }
+
+    /// Opens a WebSocket for a connection, and carries the bytes of both.
+    async fn forward(
+        &self,
+        socket: NetStream,
+        from: &str,
+        mut stopped: Stopped,
+        open: mpsc::Sender<()>,
+    ) {
+        let connected = tokio::select! {
+            connected = self.client.connect(&self.url) => connected,
+            () = stop(&mut stopped) => return reset(socket),
+        };
+        let (websocket, response) = match connected {
+            Ok(connected) => connected,
+            Err(error) => {
+                reset(socket);
+                return self.log_error(from, &error);
+            }
+        };
+        if self.is_verbose {
+            verbose::negotiated(&websocket, &response);
+        }
+        let log = self.log.map(|format| opened(format, from, &websocket, open.clone()));
+        // Boxed, so that the future of an open connection does not include that of connecting.
+        let carried = Box::pin(carry(socket, websocket, stop(&mut stopped)));
+        let websocket = carried.await;
+        if let Some(log) = log {
+            log.close(&websocket);
+        }
+    }
+
+    /// Writes the lines about a connection for which no WebSocket was opened.
+    fn log_error(&self, from: &str, error: &Error) {
+        let text = connect_error(error);
+        if let Some(format) = self.log.filter(|format| format.json) {
+            let status = error.response().map(|response| response.status().as_u16());
+            return format.rejected(from, status, &text);
+        }
+        log_line!("fdx forward: {from}: {text}");
+        let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != text {
+            for line in connect_error_details(&self.url, error) {
+                log_line!("{line}");
+            }
+            *last = text;
+        }
+    }
+}
+
+/// Waits until the program is asked to end.
+async fn stop(stopped: &mut Stopped) {
+    // An error says that the program has ended.
+    let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
+}
+
+/// Writes the line of a WebSocket that is open.
+fn opened(
+    format: LogFormat,
+    from: &str,
+    websocket: &WebSocket,
+    open: mpsc::Sender<()>,
+) -> ConnectionLog {
+    let subprotocol = websocket.subprotocol();
+    let fields = vec![("client", json!(from)), ("subprotocol", json!(subprotocol))];
+    let line = match subprotocol {
+        Some(subprotocol) => format!("{from}, subprotocol {}", printable(subprotocol)),
+        None => from.to_owned(),
+    };
+    ConnectionLog::open(format, line, fields, open)
+}
