@@ -1,11 +1,12 @@
-"""What `fdx connect` says of each cause, with the real program that causes it: causes.py FDX
+"""What `fdx connect` and `fdx explain` say of each cause, with the real program that causes it: causes.py FDX
 
-Each row of crates/cli/src/causes/causes.toml whose `peer` is a program has a case here. What fdx says, and its exit code,
+Each row of crates/cli/src/causes/causes.toml whose `peer` is a program has a case here. What they say, and the exit code,
 are in causes.txt; with UPDATE=1 in the environment that file is written."""
 
 import asyncio
 import contextlib
 import datetime
+import json
 import os
 import re
 import socket
@@ -47,16 +48,30 @@ def closed_port():
 
 
 async def says(row, url, *options):
-    """Runs `fdx connect`; its errors must have the sentence of this row."""
+    """Runs `fdx connect` and `fdx explain`; the errors must have the sentence of this row, the explanation its cause."""
     env = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    code, _, said = await run(FDX, "connect", url, *options, env=env)
+    (code, _, said), explained = await asyncio.gather(
+        run(FDX, "connect", url, *options, env=env), run(FDX, "explain", "--json", url, *options, env=env)
+    )
     sentence = re.split(r"\{[a-z-]+\}", ROWS[row]["cause"])
     assert f"likely cause: {sentence[0]}" in said and all(part in said for part in sentence), f"{row}: {code}\n{said}"
+    said += explanation(row, code, *explained)
     said = re.sub(r"127\.0\.0\.1:\d+|localhost:\d+", lambda found: found[0].split(":")[0] + ":PORT", said)
     said = re.sub(r"(nginx|Apache|Caddy|squid|tinyproxy)/[\w.]+", r"\1/VERSION", said)
     said = re.sub(r"\d+ days ago", "SOME days ago", said)
     said = re.sub(r"Generated .* by ", "Generated SOME TIME by ", said).replace(socket.gethostname(), "HERE")
     seen[row] = f"{code}\n{said}"
+
+
+def explanation(row, connect_code, code, out, errors):
+    """The line of what `fdx explain` has found, which must be this row first."""
+    assert code == connect_code, f"{row}: fdx explain has exit code {code}, fdx connect {connect_code}: {errors}"
+    report = json.loads(out)
+    causes = [cause["id"] for cause in report["causes"]]
+    assert causes and causes[0] == row, f"{row}: fdx explain found {causes}"
+    found = [f"fails at {report['failed_step']}", f"answered by {report['answered_by'] or 'nobody by name'}"]
+    found += [f"works with {', '.join(report['deciding'])}"] if report["deciding"] else []
+    return f"explain: {'; '.join(found)}; causes: {', '.join(causes)}\n"
 
 
 @contextlib.asynccontextmanager
@@ -328,10 +343,12 @@ async def login_walls_and_statuses():
 
 @check
 async def origins_hosts_and_limits_of_fdx_serve():
-    async with serving(FDX, "--max-connections", "1", "--host", "chat.example", "--host", "127.0.0.1") as server:
+    async with serving(FDX, "--host", "chat.example", "--host", "127.0.0.1") as server:
         url = f"ws://{server.address}/echo"
         await says("origin-needed", url, "-H", "Origin: https://foreign.example")
         await says("host-refused", url, "-H", "Host: other.example")
+    async with serving(FDX, "--max-connections", "1") as server:
+        url = f"ws://{server.address}/echo"
         _, writer = await asyncio.open_connection(*server.address.split(":"))
         await says("status-429", url)
         writer.close()
