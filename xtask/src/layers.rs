@@ -1,5 +1,6 @@
-//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, cli}`, `proto ← cli`, and a
-//! list of the foreign crates that each may depend on, so that a new one is a decision.
+//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, socketio, cli}`,
+//! `proto ← cli`, and a list of the foreign crates that each may depend on, so that a new one is a
+//! decision.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use crate::process::root;
 use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     (
         "fullduplex-proto",
         &[
@@ -94,6 +95,24 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         ],
     ),
     ("fullduplex-bare-metal", &["fullduplex-proto"]),
+    (
+        "fullduplex-socketio",
+        &[
+            "base64",
+            "bytes",
+            "fullduplex",
+            "futures-core",
+            "http",
+            "http-body",
+            "pin-project-lite",
+            "rand",
+            "serde",
+            "serde_json",
+            "tokio",
+            "tower-layer",
+            "tower-service",
+        ],
+    ),
     ("fullduplex-doc-tests", &[]),
     ("fullduplex-test-programs", &["fullduplex", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
@@ -112,7 +131,7 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// The crates whose files are looked at.
-const CRATES: [&str; 5] = ["proto", "http3", "fullduplex", "axum", "cli"];
+const CRATES: [&str; 6] = ["proto", "http3", "fullduplex", "axum", "socketio", "cli"];
 
 /// Holds the files of each crate to the layers, and finds those that import each other.
 fn check_modules() -> Result<Vec<String>, String> {

@@ -1,0 +1,1 @@
+//! The HTTP side of the engine: a service, a layer, and what serves a `Server`.
