@@ -114,7 +114,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         ],
     ),
     ("fullduplex-doc-tests", &[]),
-    ("fullduplex-test-programs", &["fullduplex", "tokio"]),
+    ("fullduplex-test-programs", &["fullduplex", "fullduplex-socketio", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["proc-macro2", "public-api", "serde_json"]),
 ];

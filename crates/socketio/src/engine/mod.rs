@@ -1,1 +1,37 @@
 //! The Engine.IO v4 protocol: sessions that exchange messages by HTTP long-polling or a WebSocket.
+//!
+//! * [`Engine`] opens a [`Session`] for each client, and runs a handler with it. [`EngineConfig`]
+//!   has its settings.
+//! * A [`Session`] receives, and its [`Sender`] sends [`Outgoing`] messages.
+//! * [`Packet`] and [`Payload`] are the encoding, without I/O.
+//!
+//! A client begins to poll, or opens a WebSocket at once. One that polls may upgrade: it opens a
+//! WebSocket with the id of the session, probes it, and leaves polling when the answer is there.
+//! Until then every poll is answered, and if the WebSocket fails, polling goes on.
+
+mod config;
+mod driver;
+mod id;
+pub mod memory;
+mod outcome;
+mod outgoing;
+mod packet;
+mod payload;
+mod protocol;
+mod queue;
+mod server;
+mod session;
+mod shared;
+
+pub use config::EngineConfig;
+pub use id::SessionId;
+pub use outcome::{EndReason, SendOutcome, TransportKind};
+pub use outgoing::Outgoing;
+pub use packet::{Data, DecodeError, Packet};
+pub use payload::Payload;
+pub use server::Engine;
+pub(crate) use server::{Admission, AdmissionError};
+pub use session::{Sender, Session};
+
+pub(crate) use protocol::PollingError;
+pub(crate) use shared::Shared;

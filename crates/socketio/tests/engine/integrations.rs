@@ -1,0 +1,1 @@
+//! The engine beside other services, and on every version of HTTP.
