@@ -5,7 +5,7 @@ use crate::{Outcome, Tally, cargo_tests};
 
 /// What can be added to the core, to a client and to a server.
 const ADDED: [&str; 8] =
-    ["", "deflate", "tls", "aws-lc-rs", "http2", "tls,http3", "metrics,tracing", "json"];
+    ["", "deflate", "tls", "aws-lc-rs", "http2", "tls,http3", "metrics,tracing,tap", "json"];
 
 /// What implies a server, and what is more than the sum of its parts.
 const SETS: [&str; 8] = [
@@ -15,7 +15,7 @@ const SETS: [&str; 8] = [
     "self-signed,tls",
     "client,server",
     "client,server,tls,http2",
-    "client,tower,aws-lc-rs,http2,http3",
+    "client,tower,aws-lc-rs,http2,http3,tap",
     "full,aws-lc-rs",
 ];
 

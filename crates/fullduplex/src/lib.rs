@@ -138,6 +138,7 @@
 //! | `tracing` | events and spans of servers and clients for subscribers of the crate `tracing` |
 //! | `serde` | `Serialize` and `Deserialize` of texts, close codes and how connections ended |
 //! | `json` | [`Message::json`] and [`Message::parse_json`]; includes `serde` |
+//! | `tap` | [`Tap`](tap::Tap), which observes the bytes of WebSockets |
 //! | `self-signed` | [`SelfSigned`] certificates for tests; needs `tls` or `aws-lc-rs` |
 //! | `full` | all of these but `aws-lc-rs` and `libdeflate` |
 //!
@@ -187,6 +188,12 @@ mod transport;
     allow(dead_code, unused_imports, reason = "natively, only its tests use it")
 )]
 mod web;
+
+/// Observers of the bytes of WebSockets, for tools that show what is on the wire.
+#[cfg(feature = "tap")]
+pub mod tap {
+    pub use crate::transport::tap::{ConnectionTap, Direction, Opening, Tap, TransportEnd};
+}
 
 pub use base::error::{ConnectStep, Error, ErrorKind};
 #[cfg(not(target_family = "wasm"))]

@@ -72,6 +72,8 @@ impl Client {
             cross_origin_headers: self.cross_origin_headers.clone(),
             cookies: self.cookies.clone(),
             http_version: self.http_version,
+            #[cfg(feature = "tap")]
+            tap: self.tap.clone(),
             ..Client::default()
         };
         ClientBuilder { client, error: None }
@@ -349,6 +351,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.client.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets an observer of the WebSockets, on all HTTP versions. Default: none.
+    #[cfg(feature = "tap")]
+    #[must_use]
+    pub fn tap(mut self, tap: Arc<dyn crate::tap::Tap>) -> Self {
+        self.client.tap = Some(tap);
         self
     }
 

@@ -80,6 +80,8 @@ pub struct Client {
     pub(super) cross_origin_headers: Vec<HeaderName>,
     pub(super) cookies: Option<Arc<dyn CookieJar>>,
     pub(super) http_version: HttpVersion,
+    #[cfg(feature = "tap")]
+    pub(super) tap: Option<Arc<dyn crate::transport::tap::Tap>>,
     pub(super) state: Arc<ClientState>,
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(super) capabilities: Arc<CapabilityCache>,
@@ -102,6 +104,8 @@ impl Default for Client {
             cross_origin_headers: Vec::new(),
             cookies: None,
             http_version: HttpVersion::default(),
+            #[cfg(feature = "tap")]
+            tap: None,
             state: Arc::default(),
             #[cfg(any(feature = "http2", feature = "http3"))]
             capabilities: Arc::default(),

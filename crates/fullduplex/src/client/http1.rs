@@ -21,6 +21,7 @@ use crate::client::connect::tls::explain::explain_alert;
 use crate::client::handshake::{AWAITING_RESPONSE, authority};
 use crate::client::request::{ClientRequest, IntoClientRequest, convert};
 use crate::client::response;
+use crate::client::tap::TappedRequest;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 use crate::transport::http1::{self, HeaderMapSource};
@@ -82,7 +83,7 @@ impl Client {
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
         let limit = self.limits.handshake_timeout;
         let handshake = self.new_http1_handshake(target, headers)?;
-        let head = self.request_head(&handshake, target, headers)?;
+        let (head, request) = self.request_head(&handshake, target, headers)?;
         let mut leftover = BytesMut::new();
         let reported_as = (HttpPeer::Server, &self.connector.dialer.events);
         let exchange = async {
@@ -96,7 +97,10 @@ impl Client {
         let response = response?;
         self.record_response(target, response.headers());
         match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
-            Ok(negotiated) => self.open_websocket(stream, negotiated, response, leftover),
+            Ok(negotiated) => {
+                let opened = self.open_websocket(stream, negotiated, response, leftover)?;
+                Ok(self.with_tap(opened, request))
+            }
             Err(error) => {
                 let rejection = response::rejection(error, &mut stream, response, leftover).await;
                 Err(rejection.with_step(ConnectStep::Handshake))
@@ -113,12 +117,13 @@ impl Client {
         self.with_offers(ClientHandshake::http1(host, nonce()).map_err(Error::of)?, target)
     }
 
+    /// Returns the head of the request, and the request for a tap.
     fn request_head(
         &self,
         handshake: &ClientHandshake,
         target: &WsUri,
         headers: &HeaderMap,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<(Vec<u8>, TappedRequest), Error> {
         let fields = self.header_fields(handshake, target, headers)?;
         let events = &self.connector.dialer.events;
         if events.has_listener() {
@@ -129,7 +134,11 @@ impl Client {
             let head = RequestHead { version, method, target, fields: &fields };
             events.request(HttpPeer::Server, &head);
         }
+        let (method, target) = (handshake.method(), &*target.resource);
+        let named = fields.iter().map(|(name, value)| (&**name, value));
+        let request = self.tapped_http1_request(method, target, named);
         let fields = fields.iter().map(|(name, value)| (&**name, value.as_bytes()));
-        write_request(handshake.method(), &target.resource, fields).map_err(Error::of)
+        let head = write_request(method, target, fields).map_err(Error::of)?;
+        Ok((head, request))
     }
 }

@@ -56,6 +56,7 @@ mod redirect;
 mod request;
 mod response;
 mod state;
+mod tap;
 mod trace;
 
 pub use builder::ClientBuilder;

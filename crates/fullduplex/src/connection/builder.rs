@@ -41,6 +41,19 @@ pub struct WebSocketBuilder {
     deflate: Option<PerMessageDeflate>,
     subprotocol: Option<String>,
     received: BytesMut,
+    #[cfg(feature = "tap")]
+    tap: Option<BoxedTap>,
+}
+
+/// An observer that has no `Debug` of its own.
+#[cfg(feature = "tap")]
+struct BoxedTap(Box<dyn crate::transport::tap::ConnectionTap>);
+
+#[cfg(feature = "tap")]
+impl std::fmt::Debug for BoxedTap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConnectionTap")
+    }
 }
 
 impl WebSocketBuilder {
@@ -62,6 +75,8 @@ impl WebSocketBuilder {
             deflate: None,
             subprotocol: None,
             received: BytesMut::new(),
+            #[cfg(feature = "tap")]
+            tap: None,
         }
     }
 
@@ -90,6 +105,14 @@ impl WebSocketBuilder {
         self
     }
 
+    /// Sets an observer of the bytes, those of [`received`](Self::received) included. Default:
+    /// none.
+    #[cfg(feature = "tap")]
+    pub fn tap(mut self, tap: impl crate::tap::ConnectionTap) -> Self {
+        self.tap = Some(BoxedTap(Box::new(tap)));
+        self
+    }
+
     /// Creates the WebSocket on `stream`, the transport right after the opening handshake.
     ///
     /// # Errors
@@ -102,6 +125,11 @@ impl WebSocketBuilder {
         self.config.validate().map_err(Error::of)?;
         let deflate = self.deflate.as_ref();
         let websocket = WebSocket::open(stream, self.role, &self.config, deflate, self.received);
+        #[cfg(feature = "tap")]
+        let websocket = match self.tap {
+            Some(BoxedTap(tap)) => websocket.with_tap(tap),
+            None => websocket,
+        };
         Ok(websocket.with_subprotocol(self.subprotocol))
     }
 }

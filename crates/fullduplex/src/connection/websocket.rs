@@ -119,6 +119,17 @@ impl<S: Transport> WebSocket<S> {
         self
     }
 
+    /// Adds an observer of the bytes.
+    #[cfg(feature = "tap")]
+    pub(crate) fn with_tap(mut self, tap: Box<dyn crate::transport::tap::ConnectionTap>) -> Self {
+        let queue = crate::transport::tap::TapQueue::new(tap);
+        let (reader, writer) = self.receive.parts();
+        reader.add_tap(&queue);
+        writer.add_tap(&queue);
+        queue.show();
+        self
+    }
+
     /// Marks the transport as one stream of a connection that carries several.
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(crate) fn multiplexed(self) -> Self {

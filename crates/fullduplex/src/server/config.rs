@@ -67,6 +67,9 @@ pub struct ServerConfig {
     /// Whether to serve HTTP/2 too (RFC 8441): where TLS negotiates it, and without TLS to
     /// clients with prior knowledge (RFC 9113 §3.3). Needs the feature `http2`. Default: false.
     pub http2: bool,
+    /// An observer of the WebSockets, on all HTTP versions. Default: none.
+    #[cfg(feature = "tap")]
+    pub tap: Option<std::sync::Arc<dyn crate::tap::Tap>>,
 }
 
 /// Defines the setters that `Server`, `WebSocketLayer` and others have of a [`ServerConfig`]. The
@@ -132,6 +135,15 @@ impl ServerConfig {
         handshake_limits: HandshakeLimits, ".";
         limits: ServerLimits, ".";
         http2: bool, ".";
+    }
+
+    /// Sets [`tap`](Self#structfield.tap), an observer of the WebSockets; `None` for none. Default:
+    /// `None`.
+    #[cfg(feature = "tap")]
+    #[must_use]
+    pub fn tap(mut self, tap: impl Into<Option<std::sync::Arc<dyn crate::tap::Tap>>>) -> Self {
+        self.tap = tap.into();
+        self
     }
 
     /// Sets [`subprotocols`](Self#structfield.subprotocols).

@@ -1,6 +1,9 @@
 //! The two halves of a transport. A TCP or Unix socket is split without a lock; any other
 //! transport is shared, with a lock that is held for one poll, and can be dropped by either half.
 
+#[cfg(feature = "tap")]
+mod tapped;
+
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
@@ -27,6 +30,9 @@ pub(crate) enum ReadHalf<S> {
     #[cfg(unix)]
     Unix(unix::OwnedReadHalf),
     Any(Arc<SharedTransport<S>>),
+    /// One that a tap observes.
+    #[cfg(feature = "tap")]
+    Tapped(Box<tapped::TappedReadHalf<S>>),
     /// Given up with the connection.
     Gone,
 }
@@ -38,6 +44,9 @@ pub(crate) enum WriteHalf<S> {
     #[cfg(unix)]
     Unix(Box<unix::OwnedWriteHalf>),
     Any(Arc<SharedTransport<S>>),
+    /// One that a tap observes.
+    #[cfg(feature = "tap")]
+    Tapped(Box<tapped::TappedWriteHalf<S>>),
     /// Given up with the connection.
     Gone,
 }
@@ -129,16 +138,21 @@ impl<S> WriteHalf<S> {
             Self::Tcp(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
             #[cfg(unix)]
             Self::Unix(half) => (**half).as_ref().try_io(readable, || Ok(())).is_ok(),
+            #[cfg(feature = "tap")]
+            Self::Tapped(tapped) => tapped.half().has_unread(),
             Self::Any(_) | Self::Gone => false,
         }
     }
 
-    /// Whether dropping both halves ends the transport as shutting it down does.
+    /// Whether dropping both halves ends the transport as shutting it down does. With a tap, which
+    /// shall see how it ends, it is shut down.
     pub(crate) fn ends_when_dropped(&self) -> bool {
         match self {
             Self::Tcp(_) | Self::Gone => true,
             #[cfg(unix)]
             Self::Unix(_) => true,
+            #[cfg(feature = "tap")]
+            Self::Tapped(_) => false,
             Self::Any(_) => false,
         }
     }
@@ -146,11 +160,15 @@ impl<S> WriteHalf<S> {
     /// Drops a socket's half without shutting it down, as tokio's halves would when dropped: that
     /// is a needless system call if the other half is dropped, too.
     pub(crate) fn give_up(&mut self) {
+        #[cfg(feature = "tap")]
+        if let Self::Tapped(tapped) = self {
+            return tapped.give_up();
+        }
         match std::mem::replace(self, Self::Gone) {
             Self::Tcp(half) => half.forget(),
             #[cfg(unix)]
             Self::Unix(half) => (*half).forget(),
-            any @ (Self::Any(_) | Self::Gone) => *self = any,
+            other => *self = other,
         }
     }
 
@@ -158,6 +176,10 @@ impl<S> WriteHalf<S> {
     /// dropped, so that a peer that is blocked in a write learns of it, too. If this `is_last`, the
     /// socket is closed at once, which ends both directions anyway and saves a system call.
     pub(crate) fn abort(&mut self, is_last: bool) {
+        #[cfg(feature = "tap")]
+        if let Self::Tapped(tapped) = self {
+            return tapped.abort(is_last);
+        }
         let socket = match &*self {
             Self::Tcp(half) => {
                 let socket = SockRef::from(half.as_ref());
@@ -166,7 +188,7 @@ impl<S> WriteHalf<S> {
             }
             #[cfg(unix)]
             Self::Unix(half) => SockRef::from((**half).as_ref()),
-            Self::Any(_) | Self::Gone => return,
+            _ => return,
         };
         if !is_last {
             // It fails if the peer has ended the connection.
@@ -178,8 +200,11 @@ impl<S> WriteHalf<S> {
     /// Ends the transport. A socket is shut down for writing, and closed with the other half; any
     /// other transport is dropped, even if the other half still exists.
     pub(crate) fn close(self) {
-        if let Self::Any(shared) = self {
-            shared.close();
+        match self {
+            Self::Any(shared) => shared.close(),
+            #[cfg(feature = "tap")]
+            Self::Tapped(tapped) => tapped.close(),
+            _ => {}
         }
     }
 }
@@ -192,18 +217,25 @@ impl<S: Transport> WriteHalf<S> {
             Self::Any(shared) => shared.address(end),
             #[cfg(unix)]
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(feature = "tap")]
+            Self::Tapped(tapped) => tapped.half().address(end),
             Self::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
 
 macro_rules! each {
-    ($self:expr, $half:ident => $call:expr, $any:ident => $shared:expr, $gone:expr) => {
+    (
+        $self:expr, $half:ident => $call:expr, $any:ident => $shared:expr,
+        $tapped:ident => $observed:expr, $gone:expr
+    ) => {
         match $self.get_mut() {
             Self::Tcp($half) => $call,
             #[cfg(unix)]
             Self::Unix($half) => $call,
             Self::Any($any) => $shared,
+            #[cfg(feature = "tap")]
+            Self::Tapped($tapped) => $observed,
             Self::Gone => $gone,
         }
     };
@@ -224,7 +256,8 @@ impl<S: Transport> AsyncRead for ReadHalf<S> {
         let ended = || Poll::Ready(Ok(()));
         each!(
             self, half => Pin::new(half).poll_read(cx, buf),
-            shared => shared.poll(|stream| stream.poll_read(cx, buf), ended), ended()
+            shared => shared.poll(|stream| stream.poll_read(cx, buf), ended),
+            tapped => tapped.poll_read(cx, buf), ended()
         )
     }
 }
@@ -238,7 +271,8 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
     ) -> Poll<io::Result<usize>> {
         each!(
             self, half => Pin::new(half).poll_write(cx, buf),
-            shared => shared.poll(|stream| stream.poll_write(cx, buf), gone), gone()
+            shared => shared.poll(|stream| stream.poll_write(cx, buf), gone),
+            tapped => tapped.poll_write(cx, buf), gone()
         )
     }
 
@@ -249,7 +283,8 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
     ) -> Poll<io::Result<usize>> {
         each!(
             self, half => Pin::new(half).poll_write_vectored(cx, bufs),
-            shared => shared.poll(|stream| stream.poll_write_vectored(cx, bufs), gone), gone()
+            shared => shared.poll(|stream| stream.poll_write_vectored(cx, bufs), gone),
+            tapped => tapped.poll_write_vectored(cx, bufs), gone()
         )
     }
 
@@ -259,6 +294,8 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
             #[cfg(unix)]
             Self::Unix(half) => half.is_write_vectored(),
             Self::Any(shared) => shared.is_write_vectored,
+            #[cfg(feature = "tap")]
+            Self::Tapped(tapped) => tapped.half().is_write_vectored(),
             Self::Gone => false,
         }
     }
@@ -266,14 +303,16 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(
             self, half => Pin::new(half).poll_flush(cx),
-            shared => shared.poll(|stream| stream.poll_flush(cx), gone), gone()
+            shared => shared.poll(|stream| stream.poll_flush(cx), gone),
+            tapped => tapped.poll_flush(cx), gone()
         )
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(
             self, half => Pin::new(half).poll_shutdown(cx),
-            shared => shared.poll(|stream| stream.poll_shutdown(cx), gone), gone()
+            shared => shared.poll(|stream| stream.poll_shutdown(cx), gone),
+            tapped => tapped.poll_shutdown(cx), gone()
         )
     }
 }

@@ -17,6 +17,8 @@ pub(crate) mod memory;
 pub(crate) mod net_stream;
 #[cfg(feature = "server")]
 pub(crate) mod prefixed;
+#[cfg(feature = "tap")]
+pub(crate) mod tap;
 #[cfg(feature = "_tls")]
 pub(crate) mod tls_stream;
 #[cfg(feature = "http2")]

@@ -63,6 +63,7 @@ impl Client {
             let protocol = Protocol::from_static("websocket");
             let request = self.extended_request(&handshake, target, headers, protocol)?;
             self.report_extended_request(&request, Version::HTTP_2);
+            let tapped = self.tapped_request(&request, Version::HTTP_2);
             let (response, send) = match sender.send_request(request, false) {
                 Ok(sent) => sent,
                 // The connection was closing: retry on a new one.
@@ -88,7 +89,13 @@ impl Client {
             if !is_usable {
                 evict(&entry, &id);
             }
-            return result;
+            return result.map(|outcome| match outcome {
+                Http2Outcome::Opened(websocket, response) => {
+                    let (websocket, response) = self.with_tap((websocket, response), tapped);
+                    Http2Outcome::Opened(websocket, response)
+                }
+                unsupported @ Http2Outcome::Unsupported(..) => unsupported,
+            });
         }
         Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is closing"))
     }

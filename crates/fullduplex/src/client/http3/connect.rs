@@ -134,7 +134,10 @@ impl Client {
                     }
                     return Err(error.with_step(ConnectStep::Handshake));
                 }
-                Ok(opened) => return Ok(opened),
+                Ok(opened) => {
+                    let tapped = self.tapped_request(&request, Version::HTTP_3);
+                    return Ok(self.with_tap(opened, tapped));
+                }
             }
         }
         Err(Error::new(ErrorKind::Io, "the HTTP/3 connection is closing"))

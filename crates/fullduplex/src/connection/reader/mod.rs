@@ -118,6 +118,14 @@ impl<S: Transport> Reader<S> {
         }
     }
 
+    /// Adds an observer of what is received, what was received before included.
+    #[cfg(feature = "tap")]
+    pub(crate) fn add_tap(&mut self, queue: &Arc<crate::transport::tap::TapQueue>) {
+        let before = self.input.bytes_mut();
+        queue.push(crate::transport::tap::Direction::Received, [&before[..]], before.len());
+        self.read_half = mem::replace(&mut self.read_half, ReadHalf::Gone).tapped(queue);
+    }
+
     /// Returns whether `None` was returned to the application.
     pub(crate) fn is_terminated(&self) -> bool {
         self.terminated

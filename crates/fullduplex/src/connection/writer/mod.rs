@@ -192,6 +192,14 @@ impl<S: Transport> Writer<S> {
         state.released = false;
     }
 
+    /// Adds an observer of what is sent.
+    #[cfg(feature = "tap")]
+    pub(crate) fn add_tap(&self, queue: &Arc<crate::transport::tap::TapQueue>) {
+        let mut state = self.lock();
+        let write_half = std::mem::replace(&mut state.write_half, WriteHalf::Gone);
+        state.write_half = write_half.tapped(queue);
+    }
+
     /// Locks the state, and queues pending broadcast frames, which come before anything else.
     #[inline]
     pub(crate) fn lock(&self) -> WriterGuard<'_, S> {

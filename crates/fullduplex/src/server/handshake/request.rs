@@ -413,8 +413,8 @@ impl AcceptedHandshake {
         write_response(status, phrase, own.chain(added)).map_err(Error::of)
     }
 
-    /// Returns the response for an HTTP library to send.
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    /// Returns the response for an HTTP library to send, or for a tap to see.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper", feature = "tap"))]
     pub(crate) fn response(&self) -> Result<Response<()>, Error> {
         let mut response = Response::builder().status(self.response.status());
         for (name, value) in self.protocol_fields().chain(self.added_fields()) {

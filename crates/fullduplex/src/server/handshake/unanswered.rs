@@ -16,6 +16,8 @@ use crate::server::state::server_state::{Admission, ServerState};
 use crate::server::state::stats::HandshakeOutcome;
 use crate::server::state::trace;
 use crate::transport::Transport;
+#[cfg(feature = "tap")]
+use crate::transport::tap::{self, Opening};
 
 /// Defines the methods that [`Handshake`](crate::server::Handshake) and `UpgradeRequest` share.
 /// The type has the methods `unanswered` and `unanswered_mut`.
@@ -84,12 +86,23 @@ pub(crate) struct UnansweredRequest {
     pub(crate) tracked: Option<ServerHandle>,
     /// The span of the WebSocket, if it was made before the WebSocket is open.
     pub(crate) span: Option<Span>,
+    /// The response that opens the WebSocket, if a tap will see it.
+    #[cfg(feature = "tap")]
+    response: Option<Box<http::Response<()>>>,
 }
 
 impl UnansweredRequest {
     pub(crate) fn new(request: Box<IncomingRequest>) -> Self {
         let response_headers = Vec::new();
-        Self { request, response_headers, admission: None, tracked: None, span: None }
+        Self {
+            request,
+            response_headers,
+            admission: None,
+            tracked: None,
+            span: None,
+            #[cfg(feature = "tap")]
+            response: None,
+        }
     }
 
     pub(crate) fn request(&self) -> &Request<()> {
@@ -115,6 +128,11 @@ impl UnansweredRequest {
         let headers = mem::take(&mut self.response_headers);
         let accepted = self.request.accept(config, headers)?;
         self.admit()?;
+        #[cfg(feature = "tap")]
+        if config.tap.is_some() {
+            let response = accepted.response().map_err(RejectionCause::Misuse)?;
+            self.response = Some(Box::new(response));
+        }
         Ok(accepted)
     }
 
@@ -146,6 +164,8 @@ impl UnansweredRequest {
         deflate: Option<&PerMessageDeflate>,
     ) -> WebSocket<S> {
         let websocket = WebSocket::open(stream, Role::Server, &config.websocket, deflate, leftover);
+        #[cfg(feature = "tap")]
+        let websocket = self.add_tap(websocket, config);
         if let Some(Admission { server, permit }) = self.admission.take() {
             let span = self.span.take().unwrap_or_else(|| trace::span(|| self.request()));
             server.record.handshake(HandshakeOutcome::Opened(self.request.version()));
@@ -155,5 +175,29 @@ impl UnansweredRequest {
             server.join(&websocket, permit, span);
         }
         websocket.with_subprotocol(self.request.subprotocol.take())
+    }
+
+    /// Adds the observer that the tap of the server returns for the WebSocket.
+    #[cfg(feature = "tap")]
+    fn add_tap<S: Transport>(
+        &mut self,
+        websocket: WebSocket<S>,
+        config: &ServerConfig,
+    ) -> WebSocket<S> {
+        let (Some(tap), Some(mut response)) = (&config.tap, self.response.take()) else {
+            return websocket;
+        };
+        *response.version_mut() = self.request.version();
+        let opening = Opening {
+            role: Role::Server,
+            request: self.request(),
+            response: &response,
+            subprotocol: self.request.subprotocol.as_deref(),
+            deflate: websocket.deflate(),
+        };
+        match tap::open(&**tap, &opening) {
+            Some(tap) => websocket.with_tap(tap),
+            None => websocket,
+        }
     }
 }
