@@ -1,6 +1,6 @@
 //! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, socketio, cli}`,
-//! `proto ← cli`, and a list of the foreign crates that each may depend on, so that a new one is a
-//! decision.
+//! `proto ← {inspect, cli}`, `inspect ← cli`, and a list of the foreign crates that each may depend
+//! on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::process::root;
 use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     (
         "fullduplex-proto",
         &[
@@ -75,6 +75,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "clap_complete",
             "clap_mangen",
             "fullduplex",
+            "fullduplex-inspect",
             "fullduplex-proto",
             "http",
             "http-body",
@@ -114,6 +115,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         ],
     ),
     ("fullduplex-doc-tests", &[]),
+    ("fullduplex-inspect", &["fullduplex-proto"]),
     ("fullduplex-test-programs", &["fullduplex", "fullduplex-socketio", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["proc-macro2", "public-api", "serde_json"]),
@@ -131,7 +133,8 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// The crates whose files are looked at.
-const CRATES: [&str; 6] = ["proto", "http3", "fullduplex", "axum", "socketio", "cli"];
+const CRATES: [&str; 7] =
+    ["proto", "http3", "fullduplex", "axum", "socketio", "inspect", "cli"];
 
 /// Holds the files of each crate to the layers, and finds those that import each other.
 fn check_modules() -> Result<Vec<String>, String> {

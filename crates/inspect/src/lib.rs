@@ -1,0 +1,39 @@
+//! Takes the bytes of a WebSocket connection apart: every frame, legal or not, and the messages,
+//! round trips and ends that they make. No I/O, no user interface.
+//!
+//! * [`Decoder`] decodes what one side sends, and says of each [`Frame`] what it is and which rule
+//!   it breaks.
+//! * [`Conversation`] joins both directions: it pairs Pings with Pongs, and knows who closed first.
+//!
+//! Neither fails, whatever the bytes are, and the memory of both is bounded by [`DecoderLimits`].
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use fullduplex_inspect::Decoder;
+//! use fullduplex_inspect::proto::Role;
+//!
+//! let mut decoder = Decoder::new(Role::Client);
+//! decoder.push(b"\x89\x80\0\0\0\0", Duration::ZERO, |frame| {
+//!     assert_eq!((frame.opcode_name(), frame.violation), ("ping", None));
+//! });
+//! ```
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod conversation;
+mod decoder;
+mod frame;
+mod inflation;
+mod limits;
+mod message;
+mod violation;
+
+pub use conversation::{Conversation, ConversationFrame};
+pub use decoder::Decoder;
+pub use frame::{Frame, LengthForm};
+pub use fullduplex_proto as proto;
+pub use inflation::InflationStop;
+pub use limits::DecoderLimits;
+pub use message::Message;
+pub use violation::Violation;
