@@ -133,8 +133,7 @@ pub(crate) fn run() -> Outcome {
 }
 
 /// The crates whose files are looked at.
-const CRATES: [&str; 7] =
-    ["proto", "http3", "fullduplex", "axum", "socketio", "inspect", "cli"];
+const CRATES: [&str; 7] = ["proto", "http3", "fullduplex", "axum", "socketio", "inspect", "cli"];
 
 /// Holds the files of each crate to the layers, and finds those that import each other.
 fn check_modules() -> Result<Vec<String>, String> {

@@ -20,6 +20,7 @@ mod connect;
 mod curl;
 mod explain;
 mod forward;
+mod frames;
 mod help;
 mod listen;
 mod ping;

@@ -190,7 +190,7 @@ mod transport;
 mod web;
 
 /// Observers of the bytes of WebSockets, for tools that show what is on the wire.
-#[cfg(feature = "tap")]
+#[cfg(all(feature = "tap", not(target_family = "wasm")))]
 pub mod tap {
     pub use crate::transport::tap::{ConnectionTap, Direction, Opening, Tap, TransportEnd};
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{HttpVersion, Proxies, Proxy};
-use fullduplex::{Client, Config, Error, HandshakeLimits};
+use fullduplex::{Client, ClientBuilder, Config, Error, HandshakeLimits};
 
 use super::request::RequestArgs;
 use super::resolve::ResolveArgs;
@@ -77,6 +77,11 @@ impl ClientArgs {
 
     /// Returns a client with these settings.
     pub(crate) fn build_client(&self) -> Result<Client, SetupError> {
+        Ok(self.client_builder()?.build()?)
+    }
+
+    /// Returns the builder of a client with these settings.
+    pub(crate) fn client_builder(&self) -> Result<ClientBuilder, SetupError> {
         let mut builder = Client::builder().config(self.config());
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
         builder = builder.tls(self.tls.settings(&self.url));
@@ -95,7 +100,7 @@ impl ClientArgs {
         if let Some(resolver) = self.resolve.resolver() {
             builder = builder.resolver(resolver);
         }
-        Ok(self.request.apply(builder, &self.url)?.build()?)
+        self.request.apply(builder, &self.url)
     }
 }
 

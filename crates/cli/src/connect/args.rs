@@ -46,6 +46,13 @@ pub(crate) struct Args {
     /// In a pipe a clean end is not mentioned anyway, unless --verbose is given.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Show every frame: its header bits, fragments, Pings and Pongs, compressed and plain size,
+    /// and the rule that an illegal one breaks
+    ///
+    /// In a pipe each is a line on standard error, with > for those that are sent, < for those that
+    /// are received, and the time since the opening. At a terminal /frames does the same.
+    #[arg(long)]
+    pub(crate) frames: bool,
     /// Connect again whenever the connection is lost
     ///
     /// The delay before it grows with each attempt that fails. Messages that are not sent yet are

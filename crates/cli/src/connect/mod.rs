@@ -6,6 +6,7 @@ mod sides;
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::Client;
@@ -101,12 +102,19 @@ fn prepare(args: &Args) -> Result<(Client, Sides), (String, ConnectOutcome)> {
     let output = args.messages().output_format();
     let opening =
         args.messages().opening_messages().map_err(|what| (what, ConnectOutcome::LocalIo))?;
-    let client =
-        args.client.build_client().map_err(|error| (error.to_string(), error.outcome()))?;
-    let mut settings = args.session_settings(opening, Instant::now());
     let terminals = Sides::terminals(input, output);
+    let frames = Sides::frame_tap(terminals, args.frames);
+    let client = args.client.client_builder().and_then(|builder| {
+        let builder = match &frames {
+            Some(tap) => builder.tap(Arc::new(tap.clone())),
+            None => builder,
+        };
+        Ok(builder.build()?)
+    });
+    let client = client.map_err(|error| (error.to_string(), error.outcome()))?;
+    let mut settings = args.session_settings(opening, Instant::now());
     settings.details = terminals.is_output;
-    Ok((client, Sides { settings, input, output, terminals }))
+    Ok((client, Sides { settings, input, output, terminals, frames }))
 }
 
 /// Runs the session, with standard input and output as its sides, or a screen for those of them
@@ -121,8 +129,14 @@ async fn exchange(
     let (action_sender, actions) = queue();
     let (event_sender, events) = queue();
     let screen = sides.screen_settings(args, title, &link, signals);
+    if let Some(tap) = &sides.frames {
+        tap.output.begin(&event_sender);
+    }
     let written = sides.start(args, screen, action_sender, events);
     let end = session::run(&sides.settings, link, actions, event_sender, signals).await;
+    if let Some(tap) = &sides.frames {
+        tap.output.end();
+    }
     if end.at_once {
         return end.outcome;
     }

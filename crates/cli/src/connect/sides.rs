@@ -9,9 +9,12 @@ use tokio::sync::oneshot;
 use super::Args;
 use crate::base::redact::redact_url;
 use crate::base::signals::EndSignals;
+use crate::frames::{FrameOutput, FrameTap};
 use crate::pipes::{Format, InputFormat, OutputFormat, read_actions, write_events};
 use crate::screen::{self, ConnectionFacts, Feed, ScreenSettings, TerminalSides};
-use crate::session::{Action, Event, Link, QueueReceiver, QueueSender, SessionSettings};
+use crate::session::{
+    Action, Event, FrameSwitch, Link, QueueReceiver, QueueSender, SessionSettings,
+};
 
 /// What a session needs beside the connection.
 pub(super) struct Sides {
@@ -20,6 +23,8 @@ pub(super) struct Sides {
     pub(super) output: OutputFormat,
     /// What a screen takes the place of.
     pub(super) terminals: TerminalSides,
+    /// What shows frames; `None` if nothing does.
+    pub(super) frames: Option<FrameTap>,
 }
 
 /// What a screen says about the connection.
@@ -76,6 +81,17 @@ impl Sides {
         }
     }
 
+    /// Returns what shows frames: always at a screen, which can be told to show them, else if it is
+    /// wanted.
+    pub(super) fn frame_tap(terminals: TerminalSides, is_wanted: bool) -> Option<FrameTap> {
+        let output = match terminals.is_output {
+            true => FrameOutput::screen(),
+            false if is_wanted => FrameOutput::stderr(),
+            false => return None,
+        };
+        Some(FrameTap { switch: FrameSwitch::new(is_wanted), output })
+    }
+
     /// Returns how a screen begins.
     pub(super) fn screen_settings(
         &self,
@@ -91,6 +107,7 @@ impl Sides {
             facts: ConnectionFacts { negotiated: title.negotiated, stats: link.stats_source() },
             sends_binary: self.input.format == Format::Raw,
             interrupter: signals.interrupter(),
+            frames: self.frames.as_ref().map(|tap| tap.switch.clone()),
         }
     }
 

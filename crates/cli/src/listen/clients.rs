@@ -10,6 +10,7 @@ use fullduplex::server::Handshake;
 use fullduplex::{CloseCode, Error, Message, NetStream, SendHalf};
 use tokio::time::timeout;
 
+use crate::frames::ConnectionLabel;
 use crate::screen::LabelledEvent;
 use crate::session::{Action, Event, QueueReceiver, QueueSender};
 
@@ -56,7 +57,7 @@ impl Clients {
     }
 
     /// Shows a request, accepts it, and shows what the client sends until its end.
-    pub(super) async fn serve(&self, handshake: Handshake) -> Result<(), Error> {
+    pub(super) async fn serve(&self, mut handshake: Handshake) -> Result<(), Error> {
         let number = {
             let mut open = self.open();
             open.last += 1;
@@ -72,6 +73,8 @@ impl Clients {
                 Err(_) => Ok(()),
             };
         }
+        let extensions = handshake.request_mut().extensions_mut();
+        extensions.insert(ConnectionLabel(label.clone()));
         let (send, mut receive) = handshake.accept().await?.split();
         self.open().senders.insert(number, send.clone());
         let mut error = None;

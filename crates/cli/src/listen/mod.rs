@@ -17,8 +17,9 @@ use self::clients::Clients;
 use crate::base::signals::EndSignals;
 use crate::base::values;
 use crate::client::ConnectOutcome;
+use crate::frames::{FrameOutput, FrameTap};
 use crate::screen::{self, ConnectionFacts, Feed, ScreenArgs, ScreenSettings};
-use crate::session::{StatsSource, queue};
+use crate::session::{FrameSwitch, StatsSource, queue};
 
 /// The time for the clients to close at the end.
 const DRAIN: Duration = Duration::from_millis(600);
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// Accept web pages of any origin; otherwise those of this server only
     #[arg(long)]
     any_origin: bool,
+    /// Show every frame: its header bits, fragments, Pings and Pongs, and the rule that an illegal
+    /// one breaks; /frames does the same
+    #[arg(long)]
+    frames: bool,
     #[command(flatten)]
     screen: ScreenArgs,
 }
@@ -86,6 +91,10 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
     if args.any_origin {
         config.origin_policy = OriginPolicy::DangerousAny;
     }
+    let switch = FrameSwitch::new(args.frames);
+    let frames = FrameTap { switch: switch.clone(), output: FrameOutput::screen() };
+    let frame_output = frames.output.clone();
+    config.tap = Some(Arc::new(frames));
     let server = Server::bind(args.address).await;
     let server = server.map_err(|error| format!("{}: {error}", args.address))?.config(config);
     let address = server.local_addr().map_err(|error| error.to_string())?;
@@ -105,8 +114,10 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
         },
         sends_binary: false,
         interrupter: signals.interrupter(),
+        frames: Some(switch),
     };
     let drawn = screen::start(settings, Some(action_sender), Feed::Many(events));
+    frame_output.begin_many(&event_sender);
     let clients = Arc::new(Clients::new(event_sender));
     let accepting = Arc::clone(&clients);
     let server = tokio::spawn(server.serve_handshakes(move |handshake| {
@@ -122,6 +133,7 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
         handle.drain(DrainOptions::default().deadline(DRAIN)).await;
         // The last event queue is dropped with the server and the clients.
         let _ = timeout(DRAIN, server).await;
+        frame_output.end();
         drop(clients);
         let _ = timeout(DRAIN, drawn).await;
     };

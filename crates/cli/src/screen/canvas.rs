@@ -3,7 +3,7 @@
 use std::mem;
 
 use bytes::Bytes;
-use fullduplex::Message;
+use fullduplex::{Message, tap};
 
 use super::draw::style::Style;
 use super::draw::{Content, Direction, View};
@@ -131,6 +131,16 @@ impl Canvas {
         self.view.shows_all = true;
         self.message(Direction::Received, "", message);
         self.view.shows_all = false;
+    }
+
+    /// Draws a frame as it was on the wire.
+    pub(super) fn frame_line(&mut self, direction: tap::Direction, time: &str, words: &str) {
+        let direction = match direction {
+            tap::Direction::Received => Direction::Received,
+            tap::Direction::Sent => Direction::Sent,
+        };
+        self.view.control(direction, time, words, &mut self.records);
+        self.is_dirty = true;
     }
 
     /// Draws a Ping or a Pong; `more` follows its payload.

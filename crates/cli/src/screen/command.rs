@@ -19,10 +19,11 @@ const fn command(name: &'static str, arguments: &'static str, help: &'static str
     CommandHelp { name, arguments, help }
 }
 
-const COMMANDS: [CommandHelp; 14] = [
+const COMMANDS: [CommandHelp; 15] = [
     command("binary", "HEX", "send a binary message, of hex digits or, after base64:, of Base64"),
     command("close", "[CODE [REASON]]", "close the connection, with 1000 if no code is given"),
     command("file", "PATH", "send a file, as text if it is UTF-8; --binary PATH as binary"),
+    command("frames", "", "show each frame on the wire; again to hide them"),
     command("grep", "[PATTERN]", "show only received messages with PATTERN; without it, all"),
     command("help", "", "this help"),
     command("info", "", "the connection: what was negotiated, counts, round trip"),
@@ -52,6 +53,8 @@ pub(crate) enum Input {
     },
     /// A saved message.
     Send(String),
+    /// Changes whether frames are shown.
+    Frames,
     Grep(Option<String>),
     Help,
     Info,
@@ -88,6 +91,7 @@ impl Input {
                 let path = path(name, binary.unwrap_or(argument))?;
                 Ok(Self::File { path, is_binary: binary.is_some() })
             }
+            "frames" => no_argument(Self::Frames),
             "grep" => Ok(Self::Grep((!argument.is_empty()).then(|| argument.to_owned()))),
             "help" | "h" | "?" => no_argument(Self::Help),
             "info" => no_argument(Self::Info),
@@ -280,6 +284,7 @@ mod tests {
             ("/send hello", Input::Send("hello".into())),
             ("/save x", Input::Save("x".into())),
             ("/info ", Input::Info),
+            ("/frames", Input::Frames),
         ] {
             assert_eq!(Input::parse(line), Ok(expected), "{line}");
         }

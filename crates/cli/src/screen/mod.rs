@@ -37,7 +37,7 @@ pub(crate) use self::terminal::restore;
 
 use self::terminal::Output;
 use crate::base::signals::Interrupter;
-use crate::session::{Action, Event, QueueReceiver, QueueSender, Weigh};
+use crate::session::{Action, Event, FrameSwitch, QueueReceiver, QueueSender, Weigh};
 
 /// An event, and the connection that it is of if there are several.
 #[derive(Debug)]
@@ -84,6 +84,8 @@ pub(crate) struct ScreenSettings {
     /// Whether lines are sent as binary messages.
     pub(crate) sends_binary: bool,
     pub(crate) interrupter: Interrupter,
+    /// Whether frames are shown; `None` if they can't be.
+    pub(crate) frames: Option<FrameSwitch>,
 }
 
 /// The sides of a session that are at a terminal.

@@ -20,7 +20,7 @@ use super::terminal::Output;
 use super::{InputKind, LabelledEvent, ScreenSettings, history_file};
 use crate::base::escape::printable;
 use crate::base::signals::Interrupter;
-use crate::session::{Action, Event};
+use crate::session::{Action, Event, FrameSwitch};
 
 /// The state of a screen. What the user does to it is in [`super::user`].
 pub(super) struct State {
@@ -44,6 +44,8 @@ pub(super) struct State {
     /// Whether the input has ended.
     pub(super) has_ended: bool,
     pub(super) interrupter: Interrupter,
+    /// Whether frames are shown; `None` if they can't be.
+    pub(super) frames: Option<FrameSwitch>,
     pub(super) actions: mpsc::Sender<Action>,
     pub(super) background: mpsc::Sender<Background>,
 }
@@ -56,7 +58,7 @@ impl State {
         actions: mpsc::Sender<Action>,
         background: mpsc::Sender<Background>,
     ) -> Self {
-        let ScreenSettings { args, greeting, facts, sends_binary, interrupter } = settings;
+        let ScreenSettings { args, greeting, facts, sends_binary, interrupter, frames } = settings;
         let mut state = Self {
             canvas: Canvas::new(kind, output),
             draws_events,
@@ -73,6 +75,7 @@ impl State {
             sends_binary,
             has_ended: false,
             interrupter,
+            frames,
             actions,
             background,
         };
@@ -166,7 +169,7 @@ impl State {
     pub(super) fn event(&mut self, event: LabelledEvent) {
         let time = self.time(&event.label);
         match &event.event {
-            Event::Message(_) if self.held.is_paused => {
+            Event::Message(_) | Event::Frame { .. } if self.held.is_paused => {
                 self.held.push(time, event);
                 self.canvas.touch();
             }
@@ -211,6 +214,9 @@ impl State {
                 self.counts.round_trips.add(round_trip);
                 let more = format!(" after {}", short_time(round_trip));
                 self.canvas.control(Direction::Received, time, "Pong", &payload, &more);
+            }
+            Event::Frame { direction, words } => {
+                self.canvas.frame_line(direction, time, &words);
             }
             // It answers a Ping of the library.
             Event::Pong { round_trip: None, .. } => {}

@@ -77,6 +77,11 @@ impl State {
                 Ok(SavedMessage::File(path)) => self.read(path, false),
                 Err(why) => self.canvas.error(&format!("/send: {why}")),
             },
+            Input::Frames => match &self.frames {
+                Some(frames) if frames.toggle() => self.canvas.note("frames are shown"),
+                Some(_) => self.canvas.note("frames are hidden"),
+                None => self.canvas.error("/frames: begin with fdx connect --frames for that"),
+            },
             Input::Grep(None) if self.filter.is_none() => {
                 self.canvas.error("/grep PATTERN: which text must messages have?");
             }

@@ -20,17 +20,20 @@
 
 mod end;
 mod exchange;
+mod frame_switch;
 mod link;
 mod queue;
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use fullduplex::tap::Direction;
 use fullduplex::{CloseCode, Message};
 use tokio::time::Instant;
 
 pub(crate) use self::end::End;
 pub(crate) use self::exchange::run;
+pub(crate) use self::frame_switch::FrameSwitch;
 pub(crate) use self::link::{Link, StatsSource};
 pub(crate) use self::queue::{QueueReceiver, QueueSender, Weigh, queue};
 
@@ -68,6 +71,13 @@ pub(crate) enum Event {
         payload: Bytes,
         /// The time since the Ping of [`Action::Ping`] that it answers, if it answers one.
         round_trip: Option<Duration>,
+    },
+    /// A frame was seen on the wire, or the end of the transport.
+    Frame {
+        /// The direction that it went.
+        direction: Direction,
+        /// What it is, safe to print.
+        words: String,
     },
     /// Something that the user should know, in plain words, safe to print.
     Note(String),
@@ -113,6 +123,7 @@ impl Weigh for Event {
     fn weight(&self) -> usize {
         match self {
             Self::Message(message) | Self::Sent(message) => message.len(),
+            Self::Frame { words, .. } => words.len(),
             _ => 0,
         }
     }

@@ -36,7 +36,7 @@ pub(crate) struct QueueReceiver<T> {
     shared: Arc<Shared>,
 }
 
-/// Says that the receiver is gone.
+/// Says that the receiver is gone, or, where nothing waits, that there is no space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
 
@@ -70,6 +70,13 @@ impl<T: Weigh> QueueSender<T> {
             Ok(space) => space.forget(),
             Err(_) => return self.runtime.block_on(self.send(entry)),
         }
+        self.entries.send(entry).map_err(|_| Gone)
+    }
+
+    /// Queues an entry if there is space now.
+    pub(crate) fn try_send(&self, entry: T) -> Result<(), Gone> {
+        let wanted = u32::try_from(permits(&entry)).unwrap_or(u32::MAX);
+        self.shared.free.try_acquire_many(wanted).map_err(|_| Gone)?.forget();
         self.entries.send(entry).map_err(|_| Gone)
     }
 
@@ -150,8 +157,9 @@ mod tests {
         sender.send(vec![1; 2 * CAPACITY]).await.unwrap();
         let full = timeout(Duration::from_millis(20), sender.send(Vec::new())).await;
         assert!(full.is_err());
+        assert_eq!(sender.try_send(Vec::new()), Err(Gone));
         assert_eq!(receiver.recv().await.unwrap().len(), 2 * CAPACITY);
-        sender.send(vec![2]).await.unwrap();
+        sender.try_send(vec![2]).unwrap();
         let thread = std::thread::spawn({
             let sender = sender.clone();
             move || sender.blocking_send(vec![3; CAPACITY])

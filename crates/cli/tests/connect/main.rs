@@ -15,6 +15,7 @@ mod ends;
 mod environment;
 mod failures;
 mod formats;
+mod frames;
 mod output;
 #[allow(unreachable_pub)]
 mod peer;

@@ -70,6 +70,28 @@ fn terminal_shows_messages_and_commands() {
 }
 
 #[test]
+fn terminal_shows_frames_when_told_to() {
+    let (server, home) = (serve(&["--deflate"]), home("frames"));
+    let url = url(&server, "/echo");
+    let mut terminal = Terminal::start(&home, &["connect", "--time", "none", "--deflate", &url]);
+    terminal.wait_for_last_row("›");
+    terminal.keys("first\r");
+    terminal.wait_for("◂ 5 B first");
+    terminal.keys("/frames\rhello\r");
+    terminal.wait_for("◂ 5 B hello");
+    let long = "again and ".repeat(10);
+    terminal.keys(&format!("{long}\r"));
+    terminal.wait_for("text message of 100 B from");
+    terminal.wait_for("◂ 100 B");
+    terminal.keys("/frames\rlast\r");
+    terminal.wait_for("◂ 4 B last");
+    let rows = stable(&terminal.rows(), &server);
+    compare("frames", &rows);
+    terminal.keys("\x04");
+    assert_eq!(terminal.wait_for_end().code(), Some(0));
+}
+
+#[test]
 fn terminal_keeps_the_history_across_runs() {
     let (server, home) = (serve(&[]), home("history"));
     let url = url(&server, "/echo");

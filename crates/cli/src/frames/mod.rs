@@ -1,0 +1,104 @@
+//! The frames of connections, as `--frames` and `/frames` show them: a tap of the library sees the
+//! bytes, the decoder of `fullduplex-inspect` takes them apart, and each frame is a line on
+//! standard error or on a screen.
+
+mod line;
+mod output;
+
+use std::time::{Duration, Instant};
+
+use fullduplex::Role;
+use fullduplex::tap::{ConnectionTap, Direction, Opening, Tap, TransportEnd};
+use fullduplex_inspect::{Conversation, DecoderLimits};
+
+pub(crate) use self::output::FrameOutput;
+
+use crate::session::FrameSwitch;
+
+/// The most bytes of a payload that are kept. A line shows fewer.
+const MAX_PAYLOAD: usize = 256;
+
+/// The label of a connection among several, as an extension of its request.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionLabel(pub(crate) String);
+
+/// The tap that shows frames.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameTap {
+    pub(crate) switch: FrameSwitch,
+    pub(crate) output: FrameOutput,
+}
+
+/// The tap of one connection.
+struct ConnectionFrames {
+    tap: FrameTap,
+    label: String,
+    /// The role of this side.
+    role: Role,
+    opened: Instant,
+    conversation: Conversation,
+}
+
+impl Tap for FrameTap {
+    fn opened(&self, opening: &Opening<'_>) -> Option<Box<dyn ConnectionTap>> {
+        let label = opening.request.extensions().get::<ConnectionLabel>();
+        let limits = DecoderLimits::default().max_payload(MAX_PAYLOAD);
+        Some(Box::new(ConnectionFrames {
+            tap: self.clone(),
+            label: label.map_or_else(String::new, |label| label.0.clone()),
+            role: opening.role,
+            opened: Instant::now(),
+            conversation: Conversation::new().with_limits(limits).with_deflate(opening.deflate),
+        }))
+    }
+}
+
+impl ConnectionFrames {
+    /// Decodes bytes, also while nothing is shown: later frames depend on them.
+    fn push(&mut self, direction: Direction, bytes: &[u8], at: Instant) {
+        let at = self.time(at);
+        let sender = self.sender(direction);
+        let mut is_closing = self.conversation.first_close().is_some();
+        let Self { tap, label, conversation, .. } = self;
+        conversation.push(sender, bytes, at, |shown| {
+            if tap.switch.is_on() {
+                tap.output.line(label, direction, at, line::of_frame(&shown, is_closing));
+            }
+            is_closing |= shown.frame.opcode_name() == "close";
+        });
+    }
+
+    fn sender(&self, direction: Direction) -> Role {
+        match (direction, self.role) {
+            (Direction::Sent, role) => role,
+            (Direction::Received, Role::Client) => Role::Server,
+            (Direction::Received, Role::Server) => Role::Client,
+        }
+    }
+
+    fn time(&self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.opened)
+    }
+}
+
+impl ConnectionTap for ConnectionFrames {
+    fn received(&mut self, bytes: &[u8], at: Instant) {
+        self.push(Direction::Received, bytes, at);
+    }
+
+    fn sent(&mut self, bytes: &[u8], at: Instant) {
+        self.push(Direction::Sent, bytes, at);
+    }
+
+    fn ended(&mut self, direction: Direction, end: &TransportEnd, at: Instant) {
+        let at = self.time(at);
+        let cut = self.conversation.finish(self.sender(direction));
+        if !self.tap.switch.is_on() {
+            return;
+        }
+        if let Some(frame) = cut {
+            self.tap.output.line(&self.label, direction, at, line::of_cut_frame(&frame));
+        }
+        self.tap.output.line(&self.label, direction, at, format!("end of the transport: {end}"));
+    }
+}
