@@ -1,5 +1,6 @@
 //! Standard output as the output side of a session.
 
+use std::hint::black_box;
 use std::io::{self, BufWriter, Write as _};
 use std::thread;
 
@@ -10,6 +11,10 @@ use crate::pipes::write::write_message;
 use crate::pipes::{OUTPUT_BUFFER, stdout};
 use crate::session::{Event, QueueReceiver};
 
+/// The free memory that the program keeps at most, in bytes: what the queue of events has, and
+/// some.
+const KEPT_MEMORY: usize = 4 << 20;
+
 /// Starts to write messages to standard output, and notes to standard error, unless `is_quiet`.
 /// What is returned is ready when all is written, or writing has failed.
 pub(crate) fn write_events(
@@ -17,12 +22,21 @@ pub(crate) fn write_events(
     is_quiet: bool,
     events: QueueReceiver<Event>,
 ) -> oneshot::Receiver<io::Result<()>> {
+    keep_freed_memory();
     let (done, written) = oneshot::channel();
     thread::spawn(move || {
         // After a signal no task waits for it.
         let _ = done.send(write(format, is_quiet, events));
     });
     written
+}
+
+/// Lets the allocator keep the memory of the messages in the queue for the next ones. They are
+/// freed by another thread than they are allocated by, and glibc would return it to the system and
+/// ask for it again for every few messages. What it keeps is twice the largest block that was
+/// freed.
+fn keep_freed_memory() {
+    drop(black_box(Vec::<u8>::with_capacity(KEPT_MEMORY / 2)));
 }
 
 fn write(format: OutputFormat, is_quiet: bool, mut events: QueueReceiver<Event>) -> io::Result<()> {

@@ -2,7 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,6 +35,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most Pings whose Pongs are awaited.
 const MAX_PINGS: usize = 64;
+
+/// The bytes and messages after which a batch is handed to the output side.
+const BATCH_BYTES: usize = 256 << 10;
+const BATCH_MESSAGES: usize = 64;
+
+/// The time between two looks at whether a batch is delivered.
+const DELIVERY_CHECK: Duration = Duration::from_millis(20);
 
 /// Why the exchange of messages stops.
 enum Stop {
@@ -113,6 +122,10 @@ impl Exchange<'_> {
         let closed_both_ways = async {
             self.sender.closed_both_ways().await;
             sleep(TRANSPORT_END_TIMEOUT).await;
+            // The Close may have come with messages that the output side has yet to take.
+            while self.activity.is_delivering.get() {
+                sleep(DELIVERY_CHECK).await;
+            }
         };
         let working = async {
             let control = self.report_control(control);
@@ -131,25 +144,52 @@ impl Exchange<'_> {
 
     /// Hands received messages to the output side until the connection ends, or enough have come.
     async fn receive(&self, receiver: &mut LinkReceiver) -> Stop {
+        let mut messages = Vec::new();
         loop {
-            let message = match receiver.next().await {
-                Incoming::Message(message) => message,
-                Incoming::Note(text) => {
-                    self.note(text).await;
-                    continue;
-                }
-                Incoming::End(error) => return Stop::Ended(error),
-                Incoming::NoConnection(error) => return Stop::NoConnection(error),
-            };
-            let count = self.activity.record_received();
+            let next = self.receive_batch(receiver, &mut messages).await;
             self.activity.is_delivering.set(true);
-            if self.events.send(Event::Message(message)).await == Err(Gone) {
-                return Stop::OutputGone;
+            for message in messages.drain(..) {
+                if self.events.send(Event::Message(message)).await == Err(Gone) {
+                    return Stop::OutputGone;
+                }
             }
             self.activity.is_delivering.set(false);
-            if self.settings.messages == Some(count) {
-                return Stop::Received;
+            match next {
+                // A batch ends with the last message that is wanted.
+                None if self.settings.messages == Some(self.activity.received.get()) => {
+                    return Stop::Received;
+                }
+                None | Some(Incoming::Message(_)) => {}
+                Some(Incoming::Note(text)) => self.note(text).await,
+                Some(Incoming::End(error)) => return Stop::Ended(error),
+                Some(Incoming::NoConnection(error)) => return Stop::NoConnection(error),
             }
+        }
+    }
+
+    /// Waits for a message, and receives those that have come with it: each delivery may wake the
+    /// thread of the output, which takes as long as a long message. Returns what is not a message,
+    /// if it came.
+    async fn receive_batch(
+        &self,
+        receiver: &mut LinkReceiver,
+        messages: &mut Vec<Message>,
+    ) -> Option<Incoming> {
+        let mut bytes = 0;
+        let mut incoming = receiver.next().await;
+        loop {
+            match incoming {
+                Incoming::Message(message) => {
+                    bytes += message.len();
+                    messages.push(message);
+                }
+                other => return Some(other),
+            }
+            let is_last = self.settings.messages == Some(self.activity.record_received());
+            if is_last || bytes >= BATCH_BYTES || messages.len() >= BATCH_MESSAGES {
+                return None;
+            }
+            incoming = ready_now(receiver.next()).await?;
         }
     }
 
@@ -340,6 +380,16 @@ impl Exchange<'_> {
         self.sender.abort();
         at_once
     }
+}
+
+/// Returns what a future gives if it is ready now.
+async fn ready_now<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 /// Returns the warning that no message at all has come.

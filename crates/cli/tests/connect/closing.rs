@@ -74,3 +74,35 @@ fn close_with_another_code_than_1000_is_the_exit_code_6() {
         assert_eq!((ended, &*output), (Some(code), "hi\n"), "{close:02x?}: {said}");
     }
 }
+
+/// The Close comes while messages still wait for a reader that takes longer than the server may
+/// for the end of the connection.
+#[test]
+fn close_loses_no_message_that_waits_for_a_slow_reader() {
+    const SIZE: usize = 64 << 10;
+    let clients = (14..24).map(|count| {
+        let (url, serving) = accepting(move |mut stream| {
+            let head = [&[0x82, 127][..], &(SIZE as u64).to_be_bytes()].concat();
+            let message = [head, vec![7; SIZE]].concat();
+            stream.write_all(&message.repeat(count)).unwrap();
+            stream.write_all(&[0x88, 2, 0x03, 0xe8]).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let mut command = Command::new(FDX);
+        command.args(["connect", "--proxy", "none", "-b", "--eof", "ignore", &url]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        thread::spawn(move || {
+            thread::sleep(Duration::from_secs(3));
+            let output = child.wait_with_output().unwrap();
+            serving.join().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            let ended = (output.status.code(), output.stdout.len());
+            assert_eq!(ended, (Some(0), count * SIZE), "{said}");
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
