@@ -11,6 +11,7 @@
     feature = "tower"
 ))]
 
+mod cancelled;
 mod client_requests;
 #[path = "../common/mod.rs"]
 mod common;

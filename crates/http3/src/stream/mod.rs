@@ -175,6 +175,12 @@ impl RequestStream {
         (self.chunk, self.content) = (Bytes::new(), Bytes::new());
     }
 
+    /// Waits until the peer asks to stop sending, has received everything, or has left.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let stopped = self.send.stopped();
+        async move { drop(stopped.await) }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
         &self.handle.shared
     }

@@ -185,12 +185,17 @@ async fn respond_to(
     };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&request) {
-        let Http2Responder { respond, receive, guard } = stream;
+        let Http2Responder { mut respond, receive, guard } = stream;
         let limits = &context.config.limits;
         let head_only = request.request().method() == Method::HEAD;
         let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
         let request = request.into_request().map(|()| body);
-        let response = service.call(request, &context.state.record).await;
+        let response = tokio::select! {
+            biased;
+            response = service.call(request, &context.state.record) => response,
+            // The client has reset the stream or left, as one of HTTP/1.1 that closes its socket.
+            _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
+        };
         send_response(response, respond, head_only, MinRate::new(limits)).await;
         // Ends at once if the service has read the body to its end.
         return drain_request_body(async { unread.await.ok() }, guard).await;

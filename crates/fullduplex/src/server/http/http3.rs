@@ -280,7 +280,14 @@ async fn respond_to(
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = request.into_request().map(|()| body);
         let head_only = request.method() == http::Method::HEAD;
-        let response = service.call(request, &context.state.record).await;
+        let stopped = shared.stopped();
+        let response = tokio::select! {
+            biased;
+            response = service.call(request, &context.state.record) => response,
+            // The client has cancelled the request or left, as one of HTTP/1.1 that closes its
+            // socket.
+            () = stopped => return,
+        };
         // The client may have left, which is not an error of the server.
         let _ = shared.respond(response, head_only, MinRate::new(limits)).await;
         return;

@@ -1,6 +1,6 @@
 //! A stream of HTTP/3 for ordinary HTTP: the request is read while the response is written.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -80,6 +80,11 @@ impl SharedStream {
             min_rate.bound_io(cx, polled, |()| 0)
         })
         .await
+    }
+
+    /// Waits until the peer does not want the response any more, or has left.
+    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.lock().stopped()
     }
 
     /// Takes the trailer section, after the end of the content was read.
