@@ -33,11 +33,11 @@ const PROGRAMS: [&str; 13] = [
 type Job<'a> = Box<dyn FnOnce() -> Outcome + Send + 'a>;
 
 pub(crate) fn run() -> Outcome {
-    build_release(&["many"])?;
+    build_release(&["engineio", "many"])?;
     env::programs(&PROGRAMS)?;
     let peers = Peers::new()?;
-    let (fdx, many) = (release("fdx"), release("many"));
-    let (fdx, many) = (show(&fdx), show(&many));
+    let (fdx, many, engineio) = (release("fdx"), release("many"), release("engineio"));
+    let (fdx, many, engineio) = (show(&fdx), show(&many), show(&engineio));
     let plain = Server::start(&[])?;
     let (ws, http) = (format!("ws://{}", plain.address), format!("http://{}/", plain.address));
     // Several servers that compress, each with settings of its own.
@@ -73,6 +73,7 @@ pub(crate) fn run() -> Outcome {
         peers.python("python_server.py", &[fdx]),
         peers.node("node_client.mjs", &[&ws]),
         peers.node("node_server.mjs", &[fdx]),
+        peers.node("engineio.mjs", &[engineio]),
         peers.python("deflate_client.py", deflate_ws),
         peers.node("deflate_client.mjs", deflate_ws),
     ];
