@@ -157,49 +157,49 @@ impl CloseInfo {
     }
 }
 
+impl CloseCause {
+    /// Returns the cause in a line, without the rule or limit of [`Protocol`](Self::Protocol), and
+    /// without the Close frame of [`Handshake`](Self::Handshake). The wording may change between
+    /// versions.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Handshake => "closed by the closing handshake",
+            Self::Protocol(_) => "the peer broke a rule or exceeded a limit",
+            Self::KeepaliveTimeout => "the peer stopped answering (keepalive_timeout)",
+            Self::IdleTimeout => "no message either way for too long (idle_timeout)",
+            Self::Unread => "the unread messages were not read for too long (keepalive)",
+            Self::CloseTimeout => "the peer did not complete the closing handshake (close_timeout)",
+            Self::TransportEnd => "the peer ended the transport without a Close frame",
+            Self::TransportError => "the transport failed",
+            Self::Dropped => "dropped without the closing handshake",
+            Self::Aborted => "aborted by this end",
+            Self::MaxBuffered => {
+                "received messages of more than max_buffered bytes waited for the application"
+            }
+            Self::Undisclosed => {
+                "the connection failed; a browser does not say why, its console does"
+            }
+        }
+    }
+}
+
 impl fmt::Display for CloseInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
+            CloseCause::Handshake => {}
             CloseCause::Protocol(error) => {
-                write!(f, "failed with {}: {error}", error.close_code())
+                return write!(f, "failed with {}: {error}", error.close_code());
             }
-            CloseCause::KeepaliveTimeout => {
-                f.write_str("the peer stopped answering (keepalive_timeout)")
-            }
-            CloseCause::IdleTimeout => {
-                f.write_str("no message either way for too long (idle_timeout)")
-            }
-            CloseCause::Unread => {
-                f.write_str("the unread messages were not read for too long (keepalive)")
-            }
-            CloseCause::CloseTimeout => {
-                f.write_str("the peer did not complete the closing handshake (close_timeout)")
-            }
-            CloseCause::TransportEnd => {
-                f.write_str("the peer ended the transport without a Close frame")
-            }
-            CloseCause::TransportError => f.write_str("the transport failed"),
-            CloseCause::Dropped => f.write_str("dropped without the closing handshake"),
-            CloseCause::Aborted => f.write_str("aborted by this end"),
-            CloseCause::MaxBuffered => f.write_str(
-                "received messages of more than max_buffered bytes waited for the application",
-            ),
-            CloseCause::Undisclosed => {
-                f.write_str("the connection failed; a browser does not say why, its console does")
-            }
-            CloseCause::Handshake => {
-                let by = match self.initiator {
-                    Initiator::Local => "this end",
-                    Initiator::Peer => "the peer",
-                    Initiator::Library => "the library",
-                };
-                let frame =
-                    if self.initiator == Initiator::Peer { &self.received } else { &self.sent };
-                match frame {
-                    Some(frame) => write!(f, "closed by {by} with {frame}"),
-                    None => write!(f, "closed by {by} without a code"),
-                }
-            }
+            cause => return f.write_str(cause.description()),
+        }
+        let (by, frame) = match self.initiator {
+            Initiator::Local => ("this end", &self.sent),
+            Initiator::Peer => ("the peer", &self.received),
+            Initiator::Library => ("the library", &self.sent),
+        };
+        match frame {
+            Some(frame) => write!(f, "closed by {by} with {frame}"),
+            None => write!(f, "closed by {by} without a code"),
         }
     }
 }

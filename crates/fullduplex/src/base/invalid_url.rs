@@ -8,5 +8,10 @@ pub(crate) fn invalid_url(url: &str, fault: &str) -> Error {
         Some((_, rest)) => format!("***@{rest}"),
         None => url.to_owned(),
     };
-    Error::new(ErrorKind::Misuse, format!("{shown:?}: {fault}"))
+    // The tables for escapes would make a page a tenth longer.
+    #[cfg(target_family = "wasm")]
+    let message = format!("\"{shown}\": {fault}");
+    #[cfg(not(target_family = "wasm"))]
+    let message = format!("{shown:?}: {fault}");
+    Error::new(ErrorKind::Misuse, message)
 }

@@ -24,9 +24,6 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub(crate) fn protocol(this: &BrowserSocket) -> String;
 
-    #[wasm_bindgen(method, getter)]
-    pub(crate) fn extensions(this: &BrowserSocket) -> String;
-
     #[wasm_bindgen(method, setter, js_name = binaryType)]
     pub(crate) fn set_binary_type(this: &BrowserSocket, binary_type: &str);
 

@@ -4,12 +4,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::time::Duration;
 
-use http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use js_sys::futures::spawn_local;
 
 use crate::base::error::Error;
-use crate::web::connection::{BufferLimits, Connection, Opened};
+use crate::web::connection::{BufferLimits, Connection};
 use crate::web::request::{IntoClientRequest, WsUri, convert};
 use crate::web::split::{ReceiveHalf, SendHalf};
 use crate::web::task;
@@ -82,8 +81,9 @@ impl Client {
     /// Opens a WebSocket to a URL, which may be relative to that of the page or worker. As in the
     /// WHATWG's WebSocket, `http:` is read as `ws:` and `https:` as `wss:`.
     ///
-    /// Returns the WebSocket and a response with what a browser tells of the server's: the fields
-    /// `Sec-WebSocket-Protocol` and `Sec-WebSocket-Extensions`. Its status is always 101.
+    /// Returns the WebSocket and a response without header fields, whose status is always 101: a
+    /// browser tells a page nothing of the server's response but the
+    /// [`subprotocol`](WebSocket::subprotocol).
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`](crate::ErrorKind::Misuse) for a URL that is not valid, or to which
@@ -114,26 +114,9 @@ impl Client {
         let target = task::Target { url: target.0, subprotocols, connect_timeout };
         spawn_local(task::run(connection.clone(), target));
         let opened = poll_fn(|cx| connection.poll_open(cx)).await?;
-        let response = response(&opened);
         websocket.set_subprotocol(opened.subprotocol);
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         Ok((websocket, response))
     }
-}
-
-/// Returns the response as far as a browser tells it.
-fn response(opened: &Opened) -> Response<()> {
-    let mut response = Response::new(());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let fields = [
-        (SEC_WEBSOCKET_PROTOCOL, &opened.subprotocol),
-        (SEC_WEBSOCKET_EXTENSIONS, &opened.extensions),
-    ];
-    for (name, value) in fields {
-        if !value.is_empty()
-            && let Ok(value) = HeaderValue::from_str(value)
-        {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
 }

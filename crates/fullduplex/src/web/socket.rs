@@ -158,8 +158,7 @@ impl EventSocket {
     fn report_state(&self) {
         match self.raw.ready_state() {
             OPEN => {
-                let (subprotocol, extensions) = (self.raw.protocol(), self.raw.extensions());
-                self.connection.opened(Opened { subprotocol, extensions });
+                self.connection.opened(Opened { subprotocol: self.raw.protocol() });
             }
             CLOSING => self.connection.peer_closes(),
             _ => {}

@@ -104,10 +104,9 @@ async fn open(shared: Rc<Shared>) {
     // Why it is not, is reported at the end.
     let Ok(parts) = JsFuture::from(shared.raw.opened()).await else { return };
     let stream = |name| property(&parts, name).unchecked_into::<Stream>();
-    let text = |name| property(&parts, name).as_string().unwrap_or_default();
     shared.writer.replace(Some(stream("writable").get_writer()));
-    let (subprotocol, extensions) = (text("protocol"), text("extensions"));
-    shared.connection.opened(Opened { subprotocol, extensions });
+    let subprotocol = property(&parts, "protocol").as_string().unwrap_or_default();
+    shared.connection.opened(Opened { subprotocol });
     receive_all(&stream("readable").get_reader(), &shared.connection).await;
 }
 

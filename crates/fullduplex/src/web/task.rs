@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use fullduplex_proto::ReadyState;
 
-use crate::base::error::Error;
 use crate::web::connection::{Connection, Work};
 use crate::web::socket::Socket;
-use crate::web::time::{Instant, Sleep, sleep};
+use crate::web::time::{Instant, Sleep, sleep, timed_out};
 
 /// The time in which the closing must make progress, as natively.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,7 +77,7 @@ async fn drive(connection: &Connection, socket: &Socket, connect_timeout: Durati
 /// Ends a connection that did not open, or close, in time. The browser goes on to close its object.
 fn give_up(connection: &Connection, socket: &Socket, connect_timeout: Duration) {
     if connection.ready_state() == ReadyState::Connecting {
-        connection.open_failed(Error::timeout("connect_timeout", connect_timeout));
+        connection.open_failed(timed_out("connect_timeout", connect_timeout));
         socket.close(None);
     } else {
         connection.close_timed_out();

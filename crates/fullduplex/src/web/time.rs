@@ -1,14 +1,16 @@
 //! Time, by `performance` and `setTimeout`, which pages, workers, Node, Deno and Bun have.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use js_sys::futures::JsFuture;
-use js_sys::{Function, Promise};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 
+use crate::base::error::{Error, ErrorKind};
 use crate::web::bindings;
 
 /// A moment, in milliseconds of a clock that never goes back.
@@ -20,34 +22,62 @@ impl Instant {
         Self(bindings::now())
     }
 
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "such a cast saturates, and is shorter than a checked conversion"
+    )]
     pub(crate) fn elapsed(self) -> Duration {
-        Duration::from_secs_f64((bindings::now() - self.0).max(0.0) / 1000.0)
+        Duration::from_micros(((bindings::now() - self.0) * 1000.0) as u64)
     }
 }
 
 /// A future that is ready after a time. Dropping it cancels the timer.
 pub(crate) struct Sleep {
     timer: JsValue,
-    elapsed: JsFuture,
+    state: Rc<RefCell<SleepState>>,
+    /// Not a promise, which would keep its callbacks if it is never fulfilled.
+    _callback: Closure<dyn FnMut()>,
+}
+
+#[derive(Default)]
+struct SleepState {
+    has_elapsed: bool,
+    waker: Option<Waker>,
 }
 
 /// Waits for a time, which JavaScript bounds to 24 days.
+#[allow(clippy::cast_precision_loss, reason = "it is bounded")]
 pub(crate) fn sleep(after: Duration) -> Sleep {
-    let millis = after.as_secs_f64() * 1000.0;
-    // One of a fraction of a millisecond would be early. A longer one would not wait at all.
-    let millis = millis.ceil().min(f64::from(i32::MAX));
-    let mut timer = JsValue::UNDEFINED;
-    let promise = Promise::new(&mut |resolve: Function, _| {
-        timer = bindings::set_timeout(&resolve, millis);
+    // Rounded up, so that it is not early. A longer one would not wait at all.
+    let nanos = f64::from(after.subsec_nanos());
+    let millis = (after.as_secs() as f64 * 1000.0 + nanos / 1e6).ceil().min(f64::from(i32::MAX));
+    let state = Rc::new(RefCell::new(SleepState::default()));
+    let callback: Closure<dyn FnMut()> = Closure::new({
+        let state = state.clone();
+        move || {
+            let mut state = state.borrow_mut();
+            state.has_elapsed = true;
+            let waker = state.waker.take();
+            drop(state);
+            waker.into_iter().for_each(Waker::wake);
+        }
     });
-    Sleep { timer, elapsed: JsFuture::from(promise) }
+    let timer = bindings::set_timeout(callback.as_ref().unchecked_ref(), millis);
+    Sleep { timer, state, _callback: callback }
 }
 
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.elapsed).poll(cx).map(drop)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut state = self.state.borrow_mut();
+        if state.has_elapsed {
+            return Poll::Ready(());
+        }
+        state.waker = Some(waker);
+        Poll::Pending
     }
 }
 
@@ -55,6 +85,14 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         bindings::clear_timeout(&self.timer);
     }
+}
+
+/// Returns the error of a deadline. Its time is in milliseconds, as the code that displays a
+/// `Duration` is long.
+pub(crate) fn timed_out(setting: &'static str, after: Duration) -> Error {
+    let millis = usize::try_from(after.as_millis()).unwrap_or(usize::MAX);
+    let message = format!("timed out: {setting} ({millis} ms)");
+    Error::new(ErrorKind::Timeout, message)
 }
 
 /// The error of a future that was not ready in time.

@@ -203,6 +203,13 @@ impl Error {
             CloseCause::Unread => ErrorKind::Misuse,
             _ => ErrorKind::Closed,
         };
+        // A browser reports only a few causes, and a page should be small.
+        #[cfg(target_family = "wasm")]
+        let message = match info.cause {
+            CloseCause::Protocol(_) => "a message is larger than max_message_size",
+            cause => cause.description(),
+        };
+        #[cfg(not(target_family = "wasm"))]
         let message = match (info.cause, &info.received) {
             // The Close that this end sent is not the error.
             (CloseCause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {

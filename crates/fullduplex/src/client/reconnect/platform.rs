@@ -60,6 +60,7 @@ mod browser {
 
     use crate::base::error::Error;
     use crate::web::request;
+    use crate::web::time::timed_out;
 
     pub(crate) use js_sys::futures::spawn_local as spawn;
 
@@ -94,7 +95,7 @@ mod browser {
         after: Duration,
         future: F,
     ) -> Result<F::Output, Error> {
-        timeout(after, future).await.map_err(|_| Error::timeout(setting, after))
+        timeout(after, future).await.map_err(|_| timed_out(setting, after))
     }
 
     /// What a panic of the application's code would be, if it did not end the whole program.

@@ -8,7 +8,7 @@ mod state;
 mod tests;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::{CloseFrame, CloseInfo, ReadyState};
@@ -29,6 +29,16 @@ pub(crate) struct Connection {
     limits: BufferLimits,
 }
 
+/// Releases the lock, drops what is to be dropped without it, and wakes those whom the change
+/// concerns. Apart, as it would be repeated in every method.
+#[inline(never)]
+fn unlock(mut state: MutexGuard<'_, ConnectionState>) {
+    let (wakers, unsent) = state.take_deferred();
+    drop(state);
+    drop(unsent);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
 impl Connection {
     /// Creates a connection that is not open yet, with one sending half.
     pub(crate) fn new(limits: BufferLimits) -> Arc<Self> {
@@ -39,10 +49,7 @@ impl Connection {
     fn change<T>(&self, change: impl FnOnce(&mut ConnectionState) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state);
-        let (wakers, unsent) = state.take_deferred();
-        drop(state);
-        drop(unsent);
-        wakers.into_iter().for_each(Waker::wake);
+        unlock(state);
         result
     }
 

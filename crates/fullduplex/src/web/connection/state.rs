@@ -24,7 +24,6 @@ pub(crate) struct BufferLimits {
 pub(crate) struct Opened {
     /// The `protocol` of the browser's object: empty if none was negotiated.
     pub(crate) subprotocol: String,
-    pub(crate) extensions: String,
 }
 
 #[derive(Debug)]

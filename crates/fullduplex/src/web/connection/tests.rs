@@ -60,7 +60,7 @@ fn connection_opens_once() {
     let connection = Connection::new(LIMITS);
     let count = Arc::new(Count::default());
     assert!(connection.poll_open(&mut Context::from_waker(&count.waker())).is_pending());
-    let opened = Opened { subprotocol: "chat".into(), extensions: "x".into() };
+    let opened = Opened { subprotocol: "chat".into() };
     connection.opened(opened.clone());
     assert_eq!(count.get(), 1);
     // The task reports the state again and again.
