@@ -28,6 +28,8 @@ pub(crate) struct Signature {
     header: Vec<(String, String)>,
     /// Fields that the response does not have.
     no_header: Vec<String>,
+    /// Whether `Location` has the host and the path of the URL.
+    same_place: Option<bool>,
     /// Fields of the request with a part of their value; empty for any value.
     request_header: Vec<(String, String)>,
     /// Parts of the body.
@@ -106,6 +108,7 @@ impl Signature {
             status: names(&row.texts("status")?, range)?,
             header: row.pairs("header")?,
             no_header: lowercase(row.texts("no-header")?),
+            same_place: row.flag("same-place")?,
             request_header: row.pairs("request-header")?,
             body: lowercase(row.texts("body")?),
             first_bytes: row.texts("first-bytes")?,
@@ -166,6 +169,7 @@ impl Signature {
         one_of(&self.status, in_range)
             && self.header.iter().all(|(name, part)| has(&seen.headers, name, part))
             && self.no_header.iter().all(|name| !seen.headers.contains_key(name))
+            && self.same_place.is_none_or(|wanted| wanted == is_same_place(seen))
             && self.request_header.iter().all(|(name, part)| has(&seen.request_headers, name, part))
             && one_of(&self.body, |part| body.contains(&**part))
             && one_of(&self.first_bytes, |start| begins_with(&seen.first_bytes, start.as_bytes()))
@@ -182,6 +186,16 @@ impl Signature {
                 seen.idle_for.is_some_and(|idle| (from..=to).contains(&idle.as_secs()))
             })
     }
+}
+
+/// Returns whether a redirection leads to the host and the path of the URL, on whatever port.
+fn is_same_place(seen: &Observation) -> bool {
+    let place = |url: &str| {
+        let uri: http::Uri = url.parse().ok()?;
+        Some((uri.host()?.to_ascii_lowercase(), uri.path().to_owned()))
+    };
+    let asked = seen.url.as_deref().and_then(place);
+    asked.is_some() && asked == place(seen.header("location"))
 }
 
 /// Returns whether bytes begin with those of a signature, in which a `.` is any byte.

@@ -2,6 +2,7 @@
 
 use super::observation::Observation;
 use crate::base::escape::printable;
+use crate::base::redact::redact_url;
 
 /// The names in braces of a text, with what replaces them where nothing was observed.
 pub(super) const PLACEHOLDERS: [(&str, &str); 11] = [
@@ -68,7 +69,7 @@ fn value(name: &str, seen: &Observation) -> Option<String> {
             let proxy = seen.proxy.as_deref().filter(|proxy| proxy.contains("://"))?;
             Some(format!("the proxy {proxy}"))
         }
-        "location" => field("location").map(Into::into),
+        "location" => field("location").map(redact_url),
         "versions" => field("sec-websocket-version").map(Into::into),
         "upgrade" => field("upgrade").map(Into::into),
         "origin" => {
