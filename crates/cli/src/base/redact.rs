@@ -34,25 +34,35 @@ pub(crate) fn shown_value(name: &str, value: &[u8], is_sensitive: bool) -> Strin
 
 /// Returns a URL without its user and password, and without the values of parameters that look
 /// like secrets.
+///
+/// An invalid URL may have a password all the same. If it begins with something other than a host
+/// and a port, the password is taken to reach to the last `@`.
 pub(crate) fn redact_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return redact_target(url) };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, target) = rest.split_at(end);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    printable(&format!("{scheme}://{host}{}", redact_target(target)))
+    let start = url.find("://").map_or(0, |colon| colon + 3);
+    let (scheme, rest) = url.split_at(start);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    let is_host = port.bytes().all(|byte| byte.is_ascii_digit()) || port.ends_with(']');
+    let end = match authority.rfind('@') {
+        None if !is_host => rest.rfind('@'),
+        end => end,
+    };
+    let rest = end.map_or(rest, |end| &rest[end + 1..]);
+    printable(scheme) + &redact_target(rest)
 }
 
 /// Returns a path and query without the values of parameters that look like secrets.
 pub(crate) fn redact_target(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return printable(target) };
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={HIDDEN}"),
+        Some((name, _)) if is_secret_name(name) => format!("{name}={HIDDEN}"),
         _ => parameter.to_owned(),
     });
     printable(&format!("{path}?{}", parameters.collect::<Vec<_>>().join("&")))
 }
 
-fn is_secret(name: &str) -> bool {
+/// Returns whether a parameter or field of this name likely has a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_PARAMETERS.iter().any(|part| name.contains(part))
 }
@@ -69,6 +79,14 @@ mod tests {
             ("wss://a/b@c?mail=a@b.c", "wss://a/b@c?mail=a@b.c"),
             ("wss://a?access_token=s&x=1", "wss://a?access_token=***&x=1"),
             ("/login?Session=s", "/login?Session=***"),
+            ("ws://h/echo?mail=a@b.c", "ws://h/echo?mail=a@b.c"),
+            // What is not a URL.
+            ("wss://me:se/c@ret@h/", "wss://h/"),
+            ("wss://me:se cret@h/", "wss://h/"),
+            ("me:secret@h", "h"),
+            ("ws://[::1]/a@b", "ws://[::1]/a@b"),
+            ("ws+unix:/run/a.sock:/x", "ws+unix:/run/a.sock:/x"),
+            ("", ""),
         ] {
             assert_eq!(redact_url(url), expected);
         }
