@@ -197,6 +197,10 @@ fn log_lines_are_objects() {
     let expected = ["rejected", "open", "message", "message", "message", "close"];
     assert_eq!(names[..6], expected, "{lines:?}");
     assert_eq!((&events[0]["status"], &events[1]["path"]), (&404.into(), &"/echo".into()));
+    for event in &events[..2] {
+        assert_eq!((&event["address"], &event["http"]), (&"127.0.0.1".into(), &"HTTP/1.1".into()));
+        assert!(event["port"].is_u64() && event["client"].is_null(), "{event}");
+    }
     assert_eq!((&events[2]["text"], &events[4]["cut"]), (&"hello".into(), &true.into()));
     let close = &events[5];
     assert_eq!(close["received"]["messages"], 3);

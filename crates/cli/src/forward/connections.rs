@@ -136,7 +136,7 @@ impl Connections {
         let text = connect_error(error);
         if let Some(format) = self.log.filter(|format| format.json) {
             let status = error.response().map(|response| response.status().as_u16());
-            return format.rejected(from, status, &text);
+            return format.rejected(from, vec![("client", json!(from))], status, &text);
         }
         log_line!("fdx forward: {from}: {text}");
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use fullduplex::WebSocket;
+use fullduplex::server::policy::ClientAddr;
 use fullduplex::server::{ConnectInfo, Handshake, RejectedClient, RejectionReason};
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderName, HeaderValue, Version};
@@ -16,48 +17,65 @@ const MAX_PATH: usize = 200;
 
 /// A client, as its request describes it.
 pub(super) struct ClientInfo {
-    remote: Option<ConnectInfo>,
-    /// The path without its query, which may contain secrets.
-    path: String,
-    version: Version,
+    client: Option<ClientAddr>,
+    /// The version of TLS.
+    tls: Option<&'static str>,
+    /// The path without its query, which may contain secrets. `None` if no request was read, as
+    /// `version`.
+    path: Option<String>,
+    version: Option<Version>,
 }
 
 impl ClientInfo {
     /// Describes the client of a handshake.
     pub(super) fn new(handshake: &Handshake) -> Self {
         let request = handshake.request();
-        Self::from_parts(handshake.connect_info(), request.uri().path(), request.version())
+        let remote = handshake.connect_info();
+        Self {
+            client: remote.map(|remote| remote.client.clone()),
+            tls: remote.and_then(tls_version),
+            path: Some(shortened(request.uri().path())),
+            version: Some(request.version()),
+        }
     }
 
-    fn from_parts(remote: Option<&ConnectInfo>, path: &str, version: Version) -> Self {
-        let short: String = path.chars().take(MAX_PATH).collect();
-        let more = if short.len() < path.len() { "…" } else { "" };
-        Self { remote: remote.cloned(), path: printable(&short) + more, version }
-    }
-
-    fn tls(&self) -> Option<&'static str> {
-        self.remote.as_ref()?.tls.as_ref().map(|tls| tls.version)
+    /// Describes a client that was rejected.
+    fn of_rejected(rejected: &RejectedClient<'_>) -> Self {
+        Self {
+            client: Some(rejected.client()),
+            tls: rejected.connect_info().and_then(tls_version),
+            path: rejected.path().map(shortened),
+            version: rejected.version(),
+        }
     }
 
     fn address(&self) -> Option<String> {
-        let client = &self.remote.as_ref()?.client;
+        let client = self.client.as_ref()?;
         let ip = client.ip.map(|ip| ip.to_string());
         ip.or_else(|| client.hidden.clone())
     }
 
-    /// Returns the description with what was negotiated, as fields of JSON.
-    pub(super) fn json_fields(&self, websocket: &WebSocket) -> Vec<(&'static str, Value)> {
-        let client = self.remote.as_ref().map(|remote| &remote.client);
+    /// Returns the description as fields of JSON.
+    pub(super) fn json_fields(&self) -> Vec<(&'static str, Value)> {
+        let client = self.client.as_ref();
         vec![
             ("address", json!(self.address())),
             ("port", json!(client.and_then(|client| client.port))),
             ("known_by", json!(client.map(|client| client.source.to_string()))),
             ("path", json!(self.path)),
-            ("http", json!(format!("{:?}", self.version))),
-            ("tls", json!(self.tls())),
+            ("http", json!(self.version.map(|version| format!("{version:?}")))),
+            ("tls", json!(self.tls)),
+        ]
+    }
+
+    /// Returns the description with what was negotiated, as fields of JSON.
+    pub(super) fn open_json_fields(&self, websocket: &WebSocket) -> Vec<(&'static str, Value)> {
+        let mut fields = self.json_fields();
+        fields.extend([
             ("subprotocol", json!(websocket.subprotocol())),
             ("compression", json!(websocket.deflate().map(|deflate| deflate.to_string()))),
-        ]
+        ]);
+        fields
     }
 
     /// Returns the description with what was negotiated, for a log line.
@@ -71,6 +89,17 @@ impl ClientInfo {
         }
         line
     }
+}
+
+fn tls_version(remote: &ConnectInfo) -> Option<&'static str> {
+    remote.tls.as_ref().map(|tls| tls.version)
+}
+
+/// Returns a path for the log.
+fn shortened(path: &str) -> String {
+    let short: String = path.chars().take(MAX_PATH).collect();
+    let more = if short.len() < path.len() { "…" } else { "" };
+    printable(&short) + more
 }
 
 /// The request of a client, for `/whoami`.
@@ -95,7 +124,7 @@ impl RequestInfo {
 
     /// Returns what is known about the client, as JSON.
     pub(super) fn to_json(&self, client: &ClientInfo, websocket: &WebSocket) -> String {
-        let mut fields = client.json_fields(websocket);
+        let mut fields = client.open_json_fields(websocket);
         fields.extend([
             ("query", json!(self.query)),
             ("origin", self.headers.get("origin").cloned().unwrap_or_default()),
@@ -133,25 +162,20 @@ pub(super) fn log_rejection(format: LogFormat, rejected: &RejectedClient<'_>) {
     if matches!(rejected.reason(), RejectionReason::Application) {
         return;
     }
-    let client = match (rejected.path(), rejected.version()) {
-        (Some(path), Some(version)) => {
-            ClientInfo::from_parts(rejected.connect_info(), path, version).to_string()
-        }
-        _ => printable(&rejected.client().to_string()),
-    };
+    let client = ClientInfo::of_rejected(rejected);
     let status = rejected.status().map(|status| status.as_u16());
-    format.rejected(&client, status, &rejected.reason().to_string());
+    let reason = rejected.reason().to_string();
+    format.rejected(&client.to_string(), client.json_fields(), status, &reason);
 }
 
 /// Formats the client, such as
 /// `192.0.2.1:5000 (reported by a trusted proxy) /echo HTTP/1.1 TLSv1.3`.
 impl fmt::Display for ClientInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(remote) = &self.remote {
-            write!(f, "{} ", printable(&remote.client.to_string()))?;
-        }
-        write!(f, "{} {:?}", self.path, self.version)?;
-        self.tls().map_or(Ok(()), |tls| write!(f, " {tls}"))
+        let client = self.client.as_ref().map(|client| printable(&client.to_string()));
+        let version = self.version.map(|version| format!("{version:?}"));
+        let words = [client, self.path.clone(), version, self.tls.map(Into::into)];
+        f.write_str(&words.into_iter().flatten().collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -41,13 +41,19 @@ impl LogFormat {
         Ok(format)
     }
 
-    /// Writes a line about a client that is not connected.
-    pub(crate) fn rejected(self, client: &str, status: Option<u16>, reason: &str) {
+    /// Writes a line about a client that is not connected. The client is described by text and by
+    /// fields of JSON.
+    pub(crate) fn rejected(
+        self,
+        client: &str,
+        mut fields: Vec<(&'static str, Value)>,
+        status: Option<u16>,
+        reason: &str,
+    ) {
         let reason = printable(reason);
         let reason = cut(&reason, MAX_REASON).0;
         if self.json {
-            let fields =
-                [("client", json!(client)), ("status", json!(status)), ("reason", json!(reason))];
+            fields.extend([("status", json!(status)), ("reason", json!(reason))]);
             return log::json("rejected", &fields);
         }
         let status = status.map(|status| format!("{status}: ")).unwrap_or_default();

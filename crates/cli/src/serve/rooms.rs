@@ -176,7 +176,8 @@ impl Rooms {
                 let response = why.response();
                 if let Some((format, _)) = self.log.as_ref().filter(|_| handshake.is_websocket()) {
                     let status = response.status().as_u16();
-                    format.rejected(&client.to_string(), Some(status), &why.reason());
+                    let fields = client.json_fields();
+                    format.rejected(&client.to_string(), fields, Some(status), &why.reason());
                 }
                 // A client that is gone does not get the response, which is not an error here.
                 let _ = handshake.respond(response.map(Bytes::from)).await;
@@ -199,7 +200,7 @@ impl Rooms {
             }
         };
         let log = self.log.clone().map(|(format, until_written)| {
-            let fields = client.json_fields(&websocket);
+            let fields = client.open_json_fields(&websocket);
             let line = client.log_line(&websocket);
             Box::new(ConnectionLog::open(format, line, fields, until_written))
         });
