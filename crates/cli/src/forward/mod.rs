@@ -21,7 +21,7 @@ use self::connections::Connections;
 use crate::base::redact::redact_url;
 use crate::base::signals::EndSignals;
 use crate::client::{ConnectOutcome, SetupError};
-use crate::serve::file_limit;
+use crate::serve::file_limit::{self, FileCounts};
 use crate::serve::listen::{Address, SystemdListeners};
 use crate::serve::log::{self, log_line};
 
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<ConnectOutcome, StartError> {
     let client = client(args).map_err(|error| (error.to_string(), error.outcome()))?;
-    let limit = file_limit::raise(args.max_connections, 2);
+    let limit = file_limit::raise(args.max_connections, FileCounts { each: 2, processes: 0 });
     if let Some(warning) = &limit.warning {
         log_line!("fdx forward: warning: {warning}");
     }

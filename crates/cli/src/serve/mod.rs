@@ -42,6 +42,7 @@ pub(crate) use self::config_file::with_file;
 use self::args::Metrics;
 #[cfg(unix)]
 use self::exec::Exec;
+use self::file_limit::FileCounts;
 use self::listen::{Address, SystemdListeners};
 use self::log::log_line;
 use self::metrics_source::MetricsSource;
@@ -93,8 +94,12 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     let tls = ServeTls::new(args, &addresses)?;
     let max_connections = args.max_connections.unwrap_or(file_limit::DEFAULT_MAX_CONNECTIONS);
     // A forwarded connection is two.
-    let files = if args.forward.forward.is_empty() { 1 } else { 2 };
-    let file_limit = file_limit::raise(max_connections, files);
+    let each = if args.forward.forward.is_empty() { 1 } else { 2 };
+    #[cfg(unix)]
+    let processes = args.exec.processes();
+    #[cfg(not(unix))]
+    let processes = 0;
+    let file_limit = file_limit::raise(max_connections, FileCounts { each, processes });
     let config = args
         .server_config(file_limit.max_connections, &addresses)
         .map_err(|error| error.to_string())?;

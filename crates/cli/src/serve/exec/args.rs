@@ -37,6 +37,11 @@ pub(in crate::serve) struct ExecArgs {
 }
 
 impl ExecArgs {
+    /// Returns how many processes run at the same time at most.
+    pub(in crate::serve) fn processes(&self) -> u32 {
+        if self.exec.is_some() { self.max_processes } else { 0 }
+    }
+
     /// Returns how long the command may take to end by itself, and again after SIGTERM.
     pub(super) fn grace(&self) -> Duration {
         self.exec_grace.map_or(DEFAULT_GRACE, Duration::from_secs_f64)
