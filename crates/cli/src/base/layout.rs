@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::escape::printable;
 
-/// The bytes of a line of [`hex_view`].
-const HEX_LINE: usize = 16;
+/// The bytes of a row that is wide enough.
+pub(crate) const HEX_ROW: usize = 16;
 
 /// The column in front of each line after a text's first, by which it differs from a message of its
 /// own.
@@ -27,27 +27,44 @@ pub(crate) fn text_view(text: &str) -> String {
     view
 }
 
-/// Returns bytes for a terminal: their number, and lines of 16 with the offset, the bytes in
-/// hexadecimal, and the ASCII characters among them, each line behind [`INDENT`].
+/// A row of bytes as text.
+pub(crate) struct HexRow {
+    /// The offset of the first byte, with the spaces after it.
+    pub(crate) offset: String,
+    /// The bytes in hexadecimal digits, with a gap in the middle of a long row; as wide in each
+    /// row.
+    pub(crate) digits: String,
+    /// The ASCII characters among the bytes, and a dot for each other one.
+    pub(crate) characters: String,
+}
+
+/// Returns bytes in rows of this length.
+pub(crate) fn hex_rows(bytes: &[u8], len: usize) -> impl Iterator<Item = HexRow> {
+    let columns = 3 * len + usize::from(len > HEX_ROW / 2) + 1;
+    bytes.chunks(len).enumerate().map(move |(index, row)| {
+        let mut digits = String::with_capacity(columns);
+        for (column, byte) in row.iter().enumerate() {
+            let gap = if column == HEX_ROW / 2 { " " } else { "" };
+            // Writing to a string does not fail.
+            let _ = write!(digits, "{gap}{byte:02x} ");
+        }
+        let shown = |&byte: &u8| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' };
+        HexRow {
+            offset: format!("{:08x}  ", index * len),
+            digits: format!("{digits:columns$}"),
+            characters: row.iter().map(shown).collect(),
+        }
+    })
+}
+
+/// Returns bytes for a terminal: their number, and rows of 16 with the offset, the bytes in
+/// hexadecimal, and the ASCII characters among them, each behind [`INDENT`].
 pub(crate) fn hex_view(bytes: &[u8]) -> String {
     let plural = if bytes.len() == 1 { "" } else { "s" };
     let mut view = format!("[binary, {} byte{plural}]", bytes.len());
-    for (index, line) in bytes.chunks(HEX_LINE).enumerate() {
+    for HexRow { offset, digits, characters } in hex_rows(bytes, HEX_ROW) {
         // Writing to a string does not fail.
-        let _ = write!(view, "\n{INDENT}{:08x} ", index * HEX_LINE);
-        for column in 0..HEX_LINE {
-            if column % 8 == 0 {
-                view.push(' ');
-            }
-            let _ = match line.get(column) {
-                Some(byte) => write!(view, "{byte:02x} "),
-                None => write!(view, "   "),
-            };
-        }
-        let shown = |&byte: &u8| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' };
-        view.push_str(" |");
-        view.extend(line.iter().map(shown));
-        view.push('|');
+        let _ = write!(view, "\n{INDENT}{offset}{digits}|{characters}|");
     }
     view
 }

@@ -1,36 +1,22 @@
 //! Bytes as offset, hexadecimal digits and ASCII.
 
-use std::fmt::Write as _;
-
 use super::style::{StyledLine, Tone, span};
-
-/// The bytes of a line.
-const LINE: usize = 16;
+use crate::base::layout::{HEX_ROW, HexRow, hex_rows};
 
 /// Returns the lines of a hex view; `width` is that of the terminal, in columns.
 pub(crate) fn dump(bytes: &[u8], width: usize) -> Vec<StyledLine> {
     // Offset, two spaces, three columns for each byte and one for its character, and four more.
-    let fits = |line: &usize| 8 + 2 + 4 * line + 4 <= width;
-    let len = [LINE, LINE / 2].into_iter().find(fits).unwrap_or(LINE / 4);
-    let lines = bytes.chunks(len).enumerate();
-    lines.map(|(index, chunk)| line(index * len, chunk, len)).collect()
+    let fits = |len: &usize| 8 + 2 + 4 * len + 4 <= width;
+    let len = [HEX_ROW, HEX_ROW / 2].into_iter().find(fits).unwrap_or(HEX_ROW / 4);
+    hex_rows(bytes, len).map(line).collect()
 }
 
-fn line(offset: usize, bytes: &[u8], len: usize) -> StyledLine {
-    let mut digits = String::new();
-    let mut characters = String::new();
-    for (index, byte) in bytes.iter().enumerate() {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{}{byte:02x} ", if index == LINE / 2 { " " } else { "" });
-        let is_shown = matches!(byte, b' '..=b'~');
-        characters.push(if is_shown { char::from(*byte) } else { '.' });
-    }
-    let columns = 3 * len + usize::from(len > LINE / 2);
+fn line(row: HexRow) -> StyledLine {
     vec![
-        span(Tone::Dim, format!("{offset:08x}  ")),
-        span(Tone::Plain, format!("{digits:columns$} ")),
+        span(Tone::Dim, row.offset),
+        span(Tone::Plain, row.digits),
         span(Tone::Dim, "|"),
-        span(Tone::Plain, characters),
+        span(Tone::Plain, row.characters),
         span(Tone::Dim, "|"),
     ]
 }

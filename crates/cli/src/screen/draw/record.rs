@@ -1,7 +1,7 @@
 //! What happened on a connection, as lines: a mark of the direction, the time, the size, and the
 //! content.
 
-use super::style::{Span, Style, StyledLine, Tone, push_escaped, span, wrap};
+use super::style::{Span, Style, StyledLine, Tone, push_escaped, span, wrap, wrap_words};
 use super::{hex, json};
 
 /// The most of a message that is shown, unless all of it is asked for: bytes and lines of text, and
@@ -97,7 +97,8 @@ impl View {
         for (index, text) in text.lines().enumerate() {
             let mut line = vec![span(tone, if index == 0 { mark } else { "  " })];
             push_escaped(&mut line, tone, text);
-            self.push(&line, out);
+            let rows = self.width.map(|width| wrap_words(&line, width));
+            self.push_rows(&rows.unwrap_or_else(|| vec![line]), out);
         }
     }
 
@@ -118,8 +119,12 @@ impl View {
             Some(width) => wrap(line, width),
             None => vec![line.to_vec()],
         };
+        self.push_rows(&rows, out);
+    }
+
+    fn push_rows(&self, rows: &[StyledLine], out: &mut String) {
         for row in rows {
-            out.push_str(&self.style.render(&row));
+            out.push_str(&self.style.render(row));
             out.push('\n');
         }
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::base::escape::printable;
+use crate::base::escape::{self, printable};
 
 /// What a piece of text is; its colour follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +63,14 @@ pub(crate) fn push_escaped(line: &mut StyledLine, tone: Tone, text: &str) {
     }
     let mut plain = String::new();
     let mut buffer = [0; 4];
-    for c in text.chars() {
-        if c == '\t' {
-            plain.push_str("    ");
-            continue;
-        }
-        let shown = printable(c.encode_utf8(&mut buffer));
-        if shown.len() == c.len_utf8() {
-            plain.push(c);
-        } else {
-            line.push(Span { tone, text: std::mem::take(&mut plain) });
-            line.push(Span { tone: Tone::Dim, text: shown });
+    for (c, is_deceptive) in escape::chars(text) {
+        match c {
+            '\t' => plain.push_str("    "),
+            c if is_deceptive => {
+                line.push(Span { tone, text: std::mem::take(&mut plain) });
+                line.push(Span { tone: Tone::Dim, text: printable(c.encode_utf8(&mut buffer)) });
+            }
+            c => plain.push(c),
         }
     }
     line.push(Span { tone, text: plain });
@@ -178,6 +175,49 @@ pub(crate) fn wrap(line: &[Span], width: usize) -> Vec<StyledLine> {
     rows
 }
 
+/// Breaks a line of this program into rows of at most `width` columns, between words where that is
+/// possible. Every row but the first is indented.
+pub(crate) fn wrap_words(line: &[Span], width: usize) -> Vec<StyledLine> {
+    let all: Vec<(Tone, char)> =
+        line.iter().flat_map(|span| span.text.chars().map(|c| (span.tone, c))).collect();
+    let mut rows = Vec::new();
+    let mut rest = &*all;
+    while !rest.is_empty() {
+        let indent = if rows.is_empty() { "" } else { INDENT };
+        let (row, after) = rest.split_at(row_end(rest, width.saturating_sub(indent.len())));
+        let mut spans = vec![span(Tone::Plain, indent)];
+        for (tone, c) in row {
+            match spans.last_mut() {
+                Some(last) if last.tone == *tone => last.text.push(*c),
+                _ => spans.push(span(*tone, *c)),
+            }
+        }
+        spans.retain(|span| !span.text.is_empty());
+        rows.push(spans);
+        // The space at which it is broken belongs to neither row.
+        rest = match after {
+            [(_, ' '), after @ ..] | after => after,
+        };
+    }
+    rows
+}
+
+/// Returns how many characters fit into a row: up to a space if there is one, and at least one.
+fn row_end(chars: &[(Tone, char)], width: usize) -> usize {
+    let mut columns = 0;
+    let fits = |(_, c): &(Tone, char)| {
+        columns += char_width(*c);
+        columns <= width
+    };
+    let fitting = chars.iter().copied().take_while(fits).count();
+    if fitting == chars.len() || chars[fitting].1 == ' ' {
+        return fitting.max(1);
+    }
+    // Not at the space that ends the mark.
+    let space = chars[..fitting].iter().rposition(|(_, c)| *c == ' ').filter(|at| *at > 2);
+    space.unwrap_or(fitting).max(1)
+}
+
 fn push(rows: &mut [StyledLine], tone: Tone, text: String) {
     if let Some(row) = rows.last_mut().filter(|_| !text.is_empty()) {
         row.push(Span { tone, text });
@@ -226,6 +266,24 @@ mod tests {
             span(Tone::Dim, "\\u{202e}"),
         ];
         assert_eq!(line, expected);
+        let mut line = Vec::new();
+        push_escaped(&mut line, Tone::Plain, "👩\u{200d}👧\u{200d}");
+        let expected = [span(Tone::Plain, "👩\u{200d}👧"), span(Tone::Dim, "\\u{200d}")];
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn wrapped_words_are_whole_where_they_fit() {
+        let text = |row: &StyledLine| row.iter().map(|span| span.text.clone()).collect::<String>();
+        let rows = |line: &[Span], width| -> Vec<String> {
+            wrap_words(line, width).iter().map(text).collect()
+        };
+        let line = [span(Tone::Error, "! "), span(Tone::Dim, "one two three fourteen")];
+        assert_eq!(rows(&line, 9), ["! one two", "  three", "  fourtee", "  n"]);
+        assert_eq!(rows(&line, 80), ["! one two three fourteen"]);
+        assert_eq!(rows(&[span(Tone::Dim, "  abcdef")], 6), ["  abcd", "  ef"]);
+        assert_eq!(rows(&[span(Tone::Dim, "世界 世")], 1).len(), 3);
+        assert_eq!(wrap_words(&line, 9)[0], [span(Tone::Error, "! "), span(Tone::Dim, "one two")]);
     }
 
     #[test]
