@@ -1,6 +1,6 @@
 //! A session from its start to its end.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -12,6 +12,7 @@ use fullduplex::{CloseCode, ControlFrame, Error, Message};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::activity::Activity;
 use super::end::{End, describe};
 use super::link::{ControlReceiver, Incoming, Link, LinkReceiver, LinkSender};
 use super::queue::{Gone, QueueReceiver, QueueSender};
@@ -26,12 +27,6 @@ const TRANSPORT_END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time for the closing handshake after a signal, and whenever nothing more is to be received.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(600);
-
-/// The silence that ends a session after a message, unless it is set.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// The time for the first message after the last one sent, unless it is set.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most Pings whose Pongs are awaited.
 const MAX_PINGS: usize = 64;
@@ -66,19 +61,6 @@ struct Exchange<'a> {
     input_failure: RefCell<Option<String>>,
     /// The Pings that were sent, and when.
     pings: RefCell<VecDeque<(Bytes, Instant)>>,
-}
-
-/// When messages came and went.
-struct Activity {
-    opened: Instant,
-    last_received: Cell<Instant>,
-    last_sent: Cell<Instant>,
-    received: Cell<u64>,
-    /// Whether a message has come after the last one sent, or none was sent.
-    is_answered: Cell<bool>,
-    answered: Notify,
-    /// Whether a received message waits for the output side.
-    is_delivering: Cell<bool>,
 }
 
 /// Exchanges messages until the connection ends, a signal comes, or the settings say so.
@@ -398,60 +380,4 @@ fn nothing_came(waited: Duration) -> String {
     format!(
         "nothing was received in {waited} s after the end of the input (see --linger and --eof)"
     )
-}
-
-impl Activity {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            opened: now,
-            last_received: Cell::new(now),
-            last_sent: Cell::new(now),
-            received: Cell::new(0),
-            is_answered: Cell::new(true),
-            answered: Notify::new(),
-            is_delivering: Cell::new(false),
-        }
-    }
-
-    fn record_sent(&self) {
-        self.last_sent.set(Instant::now());
-        self.is_answered.set(false);
-    }
-
-    /// Returns how many messages have been received.
-    fn record_received(&self) -> u64 {
-        self.last_received.set(Instant::now());
-        if !self.is_answered.replace(true) {
-            self.answered.notify_one();
-        }
-        self.received.set(self.received.get() + 1);
-        self.received.get()
-    }
-
-    /// Waits for the answer to the last message sent, and then until no message has come for a
-    /// while. Returns that while.
-    async fn silence(&self, linger: Option<Duration>) -> Duration {
-        let begun = Instant::now();
-        loop {
-            let last = begun.max(self.last_received.get());
-            let last = if self.is_delivering.get() { Instant::now() } else { last };
-            let wait = if self.is_answered.get() { SILENCE } else { ANSWER_TIMEOUT };
-            let wait = linger.unwrap_or(wait);
-            let due = last + wait;
-            if due <= Instant::now() {
-                return wait;
-            }
-            tokio::select! {
-                () = sleep_until(due) => {}
-                () = self.answered.notified() => {}
-            }
-        }
-    }
-
-    /// Returns how long the connection has been open, and how long no message has come or gone.
-    fn times(&self) -> (Duration, Duration) {
-        let last = self.last_received.get().max(self.last_sent.get());
-        (self.opened.elapsed(), last.elapsed())
-    }
 }

@@ -18,6 +18,7 @@
 //! 5. Call [`run`] with the WebSocket, of a client or of a server, and print
 //!    [`End::line`] when the output side has ended.
 
+mod activity;
 mod end;
 mod exchange;
 mod frame_switch;
