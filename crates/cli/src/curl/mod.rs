@@ -1,7 +1,9 @@
 //! `fdx curl`: `fdx connect` with the arguments of curl, as browsers' tools copy them.
 
+mod finish;
 mod options;
 mod translate;
+mod values;
 mod words;
 
 use std::ffi::OsString;
@@ -88,7 +90,8 @@ fn connect_args(arguments: Vec<OsString>) -> Result<connect::Args, CurlError> {
     Ok(line.connect)
 }
 
-/// Returns the arguments, with the words of a copied command in place of `-` or `@FILE`.
+/// Returns the arguments, with the words of a copied command in place of `-`, of `@FILE`, or of a
+/// command that is one argument, as it is if it was pasted between quotes.
 fn copied(arguments: Vec<OsString>) -> Result<Vec<OsString>, CurlError> {
     let Some(first) = arguments.first() else { return Ok(arguments) };
     let text = if first == "-" {
@@ -96,6 +99,8 @@ fn copied(arguments: Vec<OsString>) -> Result<Vec<OsString>, CurlError> {
             .map_err(|error| CurlError::Read(format!("standard input: {error}")))?
     } else if let Some(file) = first.to_str().and_then(|word| word.strip_prefix('@')) {
         std::fs::read(file).map_err(|error| CurlError::Read(format!("{file}: {error}")))?
+    } else if words::is_command(first.as_encoded_bytes()) {
+        first.as_encoded_bytes().to_vec()
     } else {
         return Ok(arguments);
     };

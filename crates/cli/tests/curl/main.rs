@@ -141,6 +141,11 @@ fn curl_commands_that_can_not_be_followed_are_explained() {
         (&["-"], "curl 'ws://127.0.0.1:1/' ;\ncurl b", 2, "more than one command"),
         (&["-"], "curl 'ws://127.0.0.1:1/", 2, "a quotation is not closed"),
         (&["-"], "", 2, "there is no URL"),
+        (&["-E", "/nothing.pem:SECRET", "wss://a/"], "", 2, "-E: there is no file /nothing.pem"),
+        (&["--cert", "/dev/null:SECRET", "wss://a/"], "", 2, "--cert: /dev/null: a password can't"),
+        (&["--cert", "/nothing.pem", "wss://a/"], "", 1, "--cert, --key: reading /nothing.pem"),
+        (&["curl 'ws://a/' -d SECRET"], "", 2, "-d: a handshake has no content"),
+        (&[" curl 'ws://127.0.0.1:1/' \\\n -s", "-k"], "", 3, "Connection refused"),
         (&["@/nothing"], "", 1, "/nothing: No such file"),
         (&["-", "-k"], "curl ws://127.0.0.1:1/", 3, "Connection refused"),
     ] {
