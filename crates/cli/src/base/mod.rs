@@ -2,6 +2,7 @@
 
 pub(crate) mod deflate;
 pub(crate) mod escape;
+pub(crate) mod files;
 pub(crate) mod layout;
 pub(crate) mod redact;
 pub(crate) mod secrets;

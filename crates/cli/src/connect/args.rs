@@ -1,13 +1,14 @@
 //! The options of `fdx connect`.
 
-use std::fs;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::Message;
 use tokio::time::Instant;
 
+use crate::base::files::read_message;
 use crate::base::values;
 use crate::client::ClientArgs;
 use crate::pipes::{Format, InputFormat, OutputFormat, stdin_is_null};
@@ -199,7 +200,8 @@ impl MessageArgs {
         let message = |text: &String| match text.strip_prefix('@') {
             Some(rest) if rest.starts_with('@') => Ok(Message::text(rest)),
             Some(file) => {
-                let bytes = fs::read(file).map_err(|error| format!("--send: {file}: {error}"))?;
+                let bytes = read_message(Path::new(file))
+                    .map_err(|error| format!("--send: {file}: {error}"))?;
                 Ok(String::from_utf8(bytes)
                     .map_or_else(|not_text| Message::binary(not_text.into_bytes()), Message::text))
             }

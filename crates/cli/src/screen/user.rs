@@ -16,10 +16,8 @@ use super::filter::Filter;
 use super::info;
 use super::saved::SavedMessage;
 use super::state::State;
+use crate::base::files::read_message;
 use crate::session::Action;
-
-/// The largest file that is sent.
-const MAX_FILE: u64 = 1 << 30;
 
 impl State {
     pub(super) fn key(&mut self, key: Key) {
@@ -181,11 +179,7 @@ impl State {
 
 /// Reads a file as a message: text if it is UTF-8 and is not to be binary.
 fn read_file(path: &Path, is_binary: bool) -> io::Result<Message> {
-    let len = std::fs::metadata(path)?.len();
-    if len > MAX_FILE {
-        return Err(io::Error::other("it is larger than 1 GiB"));
-    }
-    let bytes = std::fs::read(path)?;
+    let bytes = read_message(path)?;
     if is_binary {
         return Ok(bytes.into());
     }
