@@ -16,6 +16,7 @@ macro_rules! report {
 mod base;
 mod causes;
 mod client;
+mod config;
 mod connect;
 mod curl;
 mod explain;
@@ -31,13 +32,13 @@ mod serve;
 mod session;
 
 use std::ffi::OsString;
-use std::fs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::base::{deflate, secrets};
 use self::client::url::looks_like_url;
+use self::config::ConfigError;
 
 /// WebSocket on the command line.
 #[derive(Debug, Parser)]
@@ -48,7 +49,7 @@ use self::client::url::looks_like_url;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "\
-fdx URL is fdx connect URL."
+fdx URL is fdx connect URL, fdx @NAME is fdx connect @NAME."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -81,13 +82,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = args().skip(1).collect();
-    if let [explain, words @ ..] = &*words
-        && explain == "explain"
-        && let Some(code) = explain::offline::explain(words)
-    {
-        return code;
-    }
     let words = match forward::with_serve(with_connect(std::env::args_os())) {
         Ok(words) => words,
         Err(why) => {
@@ -95,24 +89,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut cli = Cli::try_parse_from(&words).unwrap_or_else(|error| exit_with(&error));
-    if let Command::Serve(serve::Args { config: Some(file), .. }) = &cli.command {
-        let text = match fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) => {
-                report!("fdx serve: {}: {error}", file.display());
-                return ExitCode::from(1);
-            }
-        };
-        let matches = serve::with_file(Cli::command(), words.into_iter(), file, &text);
-        let merged = matches.and_then(|matches| Cli::from_arg_matches(&matches));
-        cli = merged.unwrap_or_else(|error| exit_with(&error));
-    }
+    let cli = match parse(&words) {
+        Ok(cli) => cli,
+        Err(ConfigError::Usage(error)) => exit_with(&error),
+        Err(ConfigError::File(why)) => {
+            report!("fdx: {why}");
+            return ExitCode::from(1);
+        }
+    };
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
         Command::Curl(args) => curl::run(args),
-        Command::Explain(args) => explain::run(&args),
+        Command::Explain(args) => explain::run(args),
         Command::Ping(args) => ping::run(&args),
         Command::Listen(args) => listen::run(args),
         Command::Forward(args) => forward::run(&args),
@@ -122,8 +111,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Parses the command line, with the options of the file or the profile that it names.
+fn parse(words: &[OsString]) -> Result<Cli, ConfigError> {
+    let matches = Cli::command().try_get_matches_from(words)?;
+    let merged = match matches.subcommand() {
+        Some(("serve", given)) => serve::with_file(Cli::command, words, given)?,
+        Some((name, given)) => config::with_profile(Cli::command, name, words, given)?,
+        None => None,
+    };
+    Ok(Cli::from_arg_matches(&merged.unwrap_or(matches))?)
+}
+
 /// Returns the words of the command line, with the command `connect` in front if they begin with a
-/// URL or one of its options.
+/// URL, a profile's `@NAME`, or one of its options.
 fn with_connect(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = args.collect();
     let first = words.get(1).map(|word| word.to_string_lossy());

@@ -1,4 +1,5 @@
-//! The options of every command that connects to a server, and the client that they describe.
+//! The URL and the options of every command that connects to a server, and the client that they
+//! describe.
 
 use std::time::{Duration, Instant};
 
@@ -15,14 +16,29 @@ use crate::base::{deflate, values};
 /// Where to connect, and how.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ClientArgs {
-    /// Where to connect, such as wss://example.com/chat, localhost:9001/echo or :9001
+    /// Where to connect, such as wss://example.com/chat, localhost:9001/echo, :9001 or @NAME
     ///
     /// ws:// and http:// are without TLS, wss:// and https:// with it. Without a scheme,
     /// localhost, IP addresses and names without a dot are asked without TLS, others with it.
     /// :9001 is a port of this machine. ws+unix:/path/of/the/socket:/echo is a Unix socket,
     /// wss+unix: one with TLS.
-    #[arg(value_name = "URL", value_parser = url::parse)]
+    /// @NAME is the URL of a profile, with its options: see --profile.
+    #[arg(value_name = "URL", required = false, required_unless_present = "profile",
+          value_parser = url::parse)]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) options: ClientOptions,
+}
+
+/// How to connect.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ClientOptions {
+    /// Take the URL and options from this profile, as @NAME in place of the URL does
+    ///
+    /// A profile is a section [profile.NAME] of the configuration file. Options of the command line
+    /// come before those of the profile. fdx help profiles has an example.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Print on standard error how the server was reached, and what was negotiated
     ///
     /// Names and addresses, the proxy, TLS and the certificate, each with the time since the start;
@@ -35,7 +51,7 @@ pub(crate) struct ClientArgs {
     ///
     /// socks:// is socks5://. By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
     #[arg(long, value_name = "URL", value_parser = proxy, help_heading = "Connection")]
-    pub(crate) proxy: Option<Proxies>,
+    proxy: Option<Proxies>,
     #[command(flatten)]
     resolve: ResolveArgs,
     /// HTTP version: 1 for HTTP/1.1, 2, 3, or auto for the best that the server supports
@@ -47,26 +63,38 @@ pub(crate) struct ClientArgs {
     /// To another host or port, the fields of --header, cookies, credentials, the subprotocols and
     /// the certificate of --cert are not sent.
     #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Connection")]
-    pub(crate) max_redirects: u32,
+    max_redirects: u32,
     /// Give up connecting after this time, 30 by default
     ///
     /// Once connected, it is the time for the response to the opening handshake too, 10 by default.
     #[arg(long, value_name = "SECONDS",
           value_parser = values::timeout, help_heading = "Connection")]
-    pub(crate) connect_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
     #[command(flatten)]
     tls: TlsArgs,
     /// Largest message to accept, in bytes
     #[arg(long, default_value_t = 16 << 20, value_name = "BYTES",
           value_parser = value_parser!(u64).range(1..), help_heading = "WebSocket")]
-    pub(crate) max_message_size: u64,
+    max_message_size: u64,
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, long_help = deflate::LONG_HELP,
           num_args = 0..=1, require_equals = true, default_missing_value = "balanced",
           value_parser = deflate::parse, help_heading = "WebSocket")]
-    pub(crate) deflate: Option<deflate::DeflateSetting>,
+    deflate: Option<deflate::DeflateSetting>,
 }
 
 impl ClientArgs {
+    /// Returns a client with these settings.
+    pub(crate) fn build_client(&self) -> Result<Client, SetupError> {
+        Ok(self.client_builder()?.build()?)
+    }
+
+    /// Returns the builder of a client with these settings.
+    pub(crate) fn client_builder(&self) -> Result<ClientBuilder, SetupError> {
+        self.options.client_builder(&self.url)
+    }
+}
+
+impl ClientOptions {
     /// Returns the settings of the open connection.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
@@ -75,16 +103,11 @@ impl ClientArgs {
         config
     }
 
-    /// Returns a client with these settings.
-    pub(crate) fn build_client(&self) -> Result<Client, SetupError> {
-        Ok(self.client_builder()?.build()?)
-    }
-
-    /// Returns the builder of a client with these settings.
-    pub(crate) fn client_builder(&self) -> Result<ClientBuilder, SetupError> {
+    /// Returns the builder of a client with these settings, for this URL.
+    fn client_builder(&self, url: &str) -> Result<ClientBuilder, SetupError> {
         let mut builder = Client::builder().config(self.config());
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
-        builder = builder.tls(self.tls.settings(&self.url));
+        builder = builder.tls(self.tls.settings(url));
         if self.verbose {
             let start = Instant::now();
             builder = builder
@@ -100,7 +123,7 @@ impl ClientArgs {
         if let Some(resolver) = self.resolve.resolver() {
             builder = builder.resolver(resolver);
         }
-        self.request.apply(builder, &self.url)
+        self.request.apply(builder, url)
     }
 }
 

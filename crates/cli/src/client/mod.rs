@@ -14,7 +14,7 @@ pub(crate) mod verbose;
 
 use self::errors::with_option_names;
 
-pub(crate) use self::args::ClientArgs;
+pub(crate) use self::args::{ClientArgs, ClientOptions};
 pub(crate) use self::errors::{
     connect_error, connect_error_details, report_connect_error, report_cut,
 };

@@ -3,20 +3,23 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Parses a URL, or a short form: `:9001/echo`, `localhost:9001/echo`, `example.com/chat`. The
-/// client checks what follows the scheme. No error shows the URL, which may have a password.
+/// client checks what follows the scheme. `@NAME` stays: it is a profile's. No error shows the URL,
+/// which may have a password.
 pub(crate) fn parse(url: &str) -> Result<String, String> {
     let has_scheme = scheme(url).is_some();
     match url {
         "" => Err("a URL such as ws://127.0.0.1:9001/echo".into()),
+        "@" => Err("the name of a profile is missing".into()),
+        _ if url.starts_with('@') => Ok(url.to_owned()),
         _ if has_scheme => Ok(url.to_owned()),
         _ => with_scheme(url),
     }
 }
 
 /// Returns whether a word of the command line is a URL in one of the forms that [`parse`] takes,
-/// and not the name of a command.
+/// or `@NAME`, and not the name of a command.
 pub(crate) fn looks_like_url(word: &str) -> bool {
-    word == "localhost" || word.contains([':', '/', '.'])
+    word == "localhost" || word.starts_with('@') || word.contains([':', '/', '.'])
 }
 
 /// Returns whether the URL is one with TLS.
@@ -101,6 +104,7 @@ mod tests {
             ("example.com:8443/chat", "wss://example.com:8443/chat"),
             ("u:p@example.com/chat", "wss://u:p@example.com/chat"),
             ("u:p@localhost:1", "ws://u:p@localhost:1"),
+            ("@feed", "@feed"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(expected));
         }

@@ -87,7 +87,7 @@ async fn connect(args: Args) -> ConnectOutcome {
             return outcome;
         }
     };
-    if args.client.verbose {
+    if args.client.options.verbose {
         verbose::negotiated(&websocket, &response);
     }
     let title = Title::connected(&args.client.url, &websocket, &response);
@@ -167,7 +167,7 @@ fn report_end(args: &Args, end: &End) -> ConnectOutcome {
         return report_connect_error("fdx connect", &args.client.url, error);
     }
     let is_clean = end.outcome == ConnectOutcome::Clean;
-    let is_wanted = args.client.verbose || io::stderr().is_terminal();
+    let is_wanted = args.client.options.verbose || io::stderr().is_terminal();
     if (!is_clean || is_wanted && !args.quiet)
         && let Some(line) = end.line()
     {

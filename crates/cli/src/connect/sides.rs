@@ -103,6 +103,7 @@ impl Sides {
         let is_greeted = self.terminals.is_input && !args.quiet;
         ScreenSettings {
             args: args.screen.clone(),
+            profile: args.client.options.profile.clone(),
             greeting: if is_greeted { title.greeting } else { String::new() },
             facts: ConnectionFacts { negotiated: title.negotiated, stats: link.stats_source() },
             sends_binary: self.input.format == Format::Raw,

@@ -10,8 +10,9 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::process::ExitCode;
 
-use clap::{Args as ClapArgs, CommandFactory as _, Parser};
+use clap::{Args as ClapArgs, Command, CommandFactory as _, FromArgMatches as _, Parser};
 
+use crate::config::{ConfigError, Expansion, NamedProfile};
 use crate::connect;
 
 /// The most bytes of a pasted command.
@@ -59,7 +60,11 @@ pub(crate) fn run(args: Args) -> ExitCode {
             report!("fdx curl: {why}");
             ExitCode::from(2)
         }
-        Err(CurlError::Connect(error)) => crate::exit_with(&error),
+        Err(CurlError::Connect(ConfigError::Usage(error))) => crate::exit_with(&error),
+        Err(CurlError::Connect(ConfigError::File(why))) => {
+            report!("fdx: {why}");
+            ExitCode::from(1)
+        }
         Err(CurlError::Read(why)) => {
             report!("fdx curl: {why}");
             ExitCode::from(1)
@@ -71,8 +76,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
 enum CurlError {
     /// An argument of curl is not valid here.
     Arguments(String),
-    /// A value is not valid for `fdx connect`.
-    Connect(clap::Error),
+    /// A value, or a profile, is not valid for `fdx connect`.
+    Connect(ConfigError),
     /// The copied command can't be read.
     Read(String),
 }
@@ -85,9 +90,18 @@ fn connect_args(arguments: Vec<OsString>) -> Result<connect::Args, CurlError> {
     for note in &translated.notes {
         report!("fdx curl: {note}");
     }
-    let words = std::iter::once("fdx curl".into()).chain(translated.words);
-    let line = ConnectLine::try_parse_from(words).map_err(CurlError::Connect)?;
-    Ok(line.connect)
+    let words: Vec<_> = std::iter::once("fdx curl".into()).chain(translated.words).collect();
+    connect_line(&command, &words).map_err(CurlError::Connect)
+}
+
+/// Parses the command line, with the options of a profile that it names.
+fn connect_line(command: &Command, words: &[OsString]) -> Result<connect::Args, ConfigError> {
+    let mut matches = command.clone().try_get_matches_from(words)?;
+    if let Some(named) = NamedProfile::of(&matches)? {
+        let expansion = Expansion::of(&named, command, command, &matches)?;
+        matches = expansion.parse(expansion.with_url(ConnectLine::command()), words, 1)?;
+    }
+    Ok(ConnectLine::from_arg_matches(&matches)?.connect)
 }
 
 /// Returns the arguments, with the words of a copied command in place of `-`, of `@FILE`, or of a

@@ -6,7 +6,7 @@ mod compare;
 mod facts;
 mod idle;
 mod likely;
-pub(crate) mod offline;
+mod offline;
 mod open;
 mod printer;
 mod report;
@@ -23,18 +23,19 @@ use http::{HeaderMap, HeaderValue};
 
 use self::attempt::{Attempt, attempt};
 use self::compare::Original;
+use self::offline::OfflineForm;
 use self::open::{close, round_trips};
 use self::printer::Printer;
 use self::report::Report;
 use crate::base::signals::EndSignals;
 use crate::base::values;
 use crate::causes::observation::{Difference, Observation, Variation};
-use crate::client::{ClientArgs, ConnectOutcome, SetupError};
+use crate::client::{ClientArgs, ClientOptions, ConnectOutcome, SetupError, url};
 
 /// The options of `fdx explain`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Without connecting, with --json for JSON:
+Without connecting:
   fdx explain 1006                    a close code
   fdx explain net::ERR_FAILED         what a browser or a library says
   fdx explain --head < response.txt   what curl -i or -v prints, or a HAR file
@@ -48,8 +49,26 @@ Exit codes:
   else as for fdx connect: 2 wrong usage, 3 no connection, 4 rejected, 5 lost,
   6 closed with another code, 7 the peer violated the protocol, 130 Ctrl-C")]
 pub(crate) struct Args {
+    /// Where to connect, as for fdx connect; or a close code, what a browser or a library says, or
+    /// hex and the bytes of frames
+    #[arg(value_name = "URL|CODE|TEXT|hex BYTES",
+          required_unless_present_any = ["profile", "head"])]
+    subject: Vec<String>,
+    /// Explain the head of a request or a response, or a HAR file, from standard input
+    #[arg(long, conflicts_with = "subject")]
+    head: bool,
+    /// Print one JSON object at the end instead of lines
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    options: ClientOptions,
+    #[command(flatten)]
+    checks: Checks,
+}
+
+/// What is examined beside the connection.
+#[derive(Debug, ClapArgs)]
+struct Checks {
     /// Compare with attempts that differ in one thing each, also if the first one succeeds
     ///
     /// The proxy, the HTTP version, Origin, compression, a request head of 8 KiB. Without it, what
@@ -63,19 +82,33 @@ pub(crate) struct Args {
     /// Send this Origin, as the browser does for a page of it
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin)]
     from_origin: Option<String>,
-    /// Print one JSON object at the end instead of lines
-    #[arg(long)]
-    json: bool,
+}
+
+/// Explains what is asked for, and returns the exit code.
+pub(crate) fn run(args: Args) -> ExitCode {
+    if let Some(form) = OfflineForm::of(&args.subject, args.head) {
+        return offline::run(&form, args.json);
+    }
+    match url::parse(&args.subject.concat()) {
+        Ok(url) => {
+            let client = ClientArgs { url, options: args.options };
+            connect(&client, &args.checks, args.json)
+        }
+        Err(why) => {
+            report!("fdx explain: URL: {why}");
+            ExitCode::from(ConnectOutcome::Usage as u8)
+        }
+    }
 }
 
 /// Explains what happens on the way to a WebSocket.
-pub(crate) fn run(args: &Args) -> ExitCode {
+fn connect(client: &ClientArgs, checks: &Checks, as_json: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(async {
             let mut signals = EndSignals::new();
             tokio::select! {
-                outcome = explain(args) => outcome,
+                outcome = explain(client, checks, as_json) => outcome,
                 signal = signals.next() => signal.into(),
             }
         }),
@@ -87,13 +120,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     ExitCode::from(outcome as u8)
 }
 
-async fn explain(args: &Args) -> ConnectOutcome {
-    let printer = Arc::new(Printer::new(!args.json));
-    match Box::pin(explain_with(args, &printer)).await {
+async fn explain(client: &ClientArgs, checks: &Checks, as_json: bool) -> ConnectOutcome {
+    let printer = Arc::new(Printer::new(!as_json));
+    match Box::pin(explain_with(client, checks, &printer)).await {
         Ok(report) => {
             printer.clear_clock();
             report.print_verdict(&printer);
-            if args.json {
+            if as_json {
                 printer.print(&format!("{:#}", report.json()));
             }
             if let Some(error) = printer.failure() {
@@ -109,22 +142,26 @@ async fn explain(args: &Args) -> ConnectOutcome {
     }
 }
 
-async fn explain_with(args: &Args, printer: &Arc<Printer>) -> Result<Report, SetupError> {
-    let (client, url) = (args.client.build_client()?, &args.client.url);
+async fn explain_with(
+    args: &ClientArgs,
+    checks: &Checks,
+    printer: &Arc<Printer>,
+) -> Result<Report, SetupError> {
+    let (client, url) = (args.build_client()?, &args.url);
     let mut fields = HeaderMap::new();
-    if let Some(origin) = &args.from_origin
+    if let Some(origin) = &checks.from_origin
         && let Ok(origin) = HeaderValue::try_from(origin)
     {
         fields.insert(ORIGIN, origin);
     }
     let first = attempt(&client, url, fields.clone(), Some(printer)).await?;
-    let mut report = Report::new(&first, url, http_version(args.client.http));
+    let mut report = Report::new(&first, url, http_version(args.options.http));
     report.print_rules(printer);
     let original = Original {
         client: &client,
         url,
         fields: &fields,
-        version: args.client.http,
+        version: args.options.http,
         has_origin: first.facts.request().is_some_and(|head| head.value("origin").is_some()),
         has_deflate: first
             .facts
@@ -139,8 +176,8 @@ async fn explain_with(args: &Args, printer: &Arc<Printer>) -> Result<Report, Set
         }
         Attempt { result: Err(error), .. } => report.failed(&error, printer),
     }
-    Box::pin(compare(&mut report, &original, has_failed, args.compare, printer)).await?;
-    if !has_failed && let Some(longest) = args.idle {
+    Box::pin(compare(&mut report, &original, has_failed, checks.compare, printer)).await?;
+    if !has_failed && let Some(longest) = checks.idle {
         printer.heading("Silence");
         report.silent(idle::idle(&client, url, &fields, longest, printer).await, printer);
     }

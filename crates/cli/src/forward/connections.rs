@@ -42,7 +42,7 @@ impl Connections {
         Self {
             client,
             url: args.client.url.clone(),
-            is_verbose: args.client.verbose,
+            is_verbose: args.client.options.verbose,
             log: args.log,
             permits: Arc::new(Semaphore::new(permits)),
             last_error: Mutex::default(),

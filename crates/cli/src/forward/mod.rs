@@ -110,7 +110,7 @@ async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<ConnectOu
 fn client(args: &Args) -> Result<Client, SetupError> {
     let client = args.client.build_client()?;
     let Some(timeout) = args.half_close_timeout else { return Ok(client) };
-    let config = args.client.config().close_timeout(timeout);
+    let config = args.client.options.config().close_timeout(timeout);
     Ok(client.to_builder().config(config).build()?)
 }
 

@@ -14,7 +14,8 @@ use clap_complete::Shell;
 /// The command line of `fdx help`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct HelpArgs {
-    /// A command, or a topic: exit-codes, environment, formats; without one, the list of both
+    /// A command, or a topic: exit-codes, environment, formats, profiles; without one, the list
+    /// of both
     #[arg(value_name = "COMMAND|TOPIC")]
     word: Option<String>,
 }

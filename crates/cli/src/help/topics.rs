@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 
 use clap::Command;
 
+use crate::config::{config_file, profile_names};
+
 /// The topics, with a word about each.
-const TOPICS: [(&str, &str); 3] = [
+const TOPICS: [(&str, &str); 4] = [
     ("exit-codes", "what the exit code of each command says"),
     ("environment", "the variables that the commands read"),
     ("formats", "how messages are written to and read from pipes"),
+    ("profiles", "URLs and options that the configuration file keeps under a name"),
 ];
 
 /// Returns the list of topics for the end of the help.
@@ -28,6 +31,7 @@ pub(super) fn text(fdx: &Command, topic: &str) -> Option<String> {
         "exit-codes" => Some(sections(fdx, "Exit codes:")),
         "environment" => Some(sections(fdx, "Environment:")),
         "formats" => Some(formats(fdx)),
+        "profiles" => Some(profiles()),
         _ => None,
     }
 }
@@ -71,6 +75,39 @@ fn formats(fdx: &Command) -> String {
     text
 }
 
+/// Returns what profiles are, and which there are.
+fn profiles() -> String {
+    let file = config_file().map(|file| file.display().to_string());
+    let file = file.unwrap_or_else(|| "the configuration file".into());
+    let names = match profile_names() {
+        Ok(names) if names.is_empty() => "There are none yet.".to_owned(),
+        Ok(names) => format!("There are: {}", names.join(", ")),
+        Err(why) => format!("The file has an error: {why}"),
+    };
+    format!("{PROFILES}\nThe file is {file}.\n{names}\n")
+}
+
+const PROFILES: &str = r#"A profile is a section of the configuration file: a URL, and options of
+fdx connect by their long names.
+
+  [profile.feed]
+  url = "wss://feed.example/v1"
+  bearer-file = "feed.token"
+  subprotocol = ["v2", "v1"]
+  reconnect = true
+
+  [profile.feed.message.trades]
+  json = '{"op": "subscribe", "channel": "trades"}'
+
+fdx @feed connects as it says, and at a terminal /send trades sends its message. So do the
+other commands that connect: fdx ping @feed, fdx explain @feed. --profile feed does the
+same, and leaves the place of the URL free for another one.
+
+Options of the command line come before those of the profile. Header fields of both are
+sent, unless they have the same name. Files are looked for in the folder of the
+configuration file; ~/ is the home folder.
+"#;
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -85,6 +122,7 @@ mod tests {
             ("exit-codes", &["fdx connect\n", "fdx serve\n", "  4  the server rejected"][..]),
             ("environment", &["SSLKEYLOGFILE"]),
             ("formats", &["jsonl", "length-prefixed", "raw"]),
+            ("profiles", &["[profile.feed]", "config.toml"]),
         ] {
             let text = text(&fdx, topic).unwrap();
             for word in words {

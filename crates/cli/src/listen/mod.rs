@@ -107,6 +107,7 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
     let (event_sender, events) = queue();
     let settings = ScreenSettings {
         args: args.screen,
+        profile: None,
         greeting: format!("listening on ws://{address}/; /help lists commands, Ctrl-D ends"),
         facts: ConnectionFacts {
             negotiated: vec![("listening on", format!("ws://{address}/"))],

@@ -19,7 +19,6 @@ mod info;
 mod input;
 mod prompt;
 mod run;
-mod saved;
 mod state;
 mod surface;
 mod terminal;
@@ -37,6 +36,7 @@ pub(crate) use self::terminal::restore;
 
 use self::terminal::Output;
 use crate::base::signals::Interrupter;
+use crate::config::absolute_folder;
 use crate::session::{Action, Event, FrameSwitch, QueueReceiver, QueueSender, Weigh};
 
 /// An event, and the connection that it is of if there are several.
@@ -77,6 +77,8 @@ enum InputKind {
 /// How the screen begins.
 pub(crate) struct ScreenSettings {
     pub(crate) args: ScreenArgs,
+    /// The profile whose saved messages are offered too.
+    pub(crate) profile: Option<String>,
     /// The first lines that are shown.
     pub(crate) greeting: String,
     /// What `/info` shows.
@@ -127,9 +129,4 @@ fn history_file() -> Option<PathBuf> {
     let folder = absolute_folder("XDG_STATE_HOME");
     let folder = folder.or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))?;
     Some(folder.join("fdx/history"))
-}
-
-/// Returns the folder that a variable names; relative ones do not count.
-fn absolute_folder(variable: &str) -> Option<PathBuf> {
-    std::env::var_os(variable).map(PathBuf::from).filter(|folder| folder.is_absolute())
 }

@@ -15,11 +15,11 @@ use super::filter::Filter;
 use super::held::Held;
 use super::info::{ConnectionFacts, ControlCounts};
 use super::input::Typed;
-use super::saved::SavedMessages;
 use super::terminal::Output;
 use super::{InputKind, LabelledEvent, ScreenSettings, history_file};
 use crate::base::escape::printable;
 use crate::base::signals::Interrupter;
+use crate::config::SavedMessages;
 use crate::session::{Action, Event, FrameSwitch};
 
 /// The state of a screen. What the user does to it is in [`super::user`].
@@ -58,7 +58,8 @@ impl State {
         actions: mpsc::Sender<Action>,
         background: mpsc::Sender<Background>,
     ) -> Self {
-        let ScreenSettings { args, greeting, facts, sends_binary, interrupter, frames } = settings;
+        let ScreenSettings { args, profile, greeting, facts, sends_binary, interrupter, frames } =
+            settings;
         let mut state = Self {
             canvas: Canvas::new(kind, output),
             draws_events,
@@ -86,7 +87,7 @@ impl State {
             state.load_history();
         }
         if kind != InputKind::None {
-            match SavedMessages::load() {
+            match SavedMessages::load(profile.as_deref()) {
                 Ok(saved) => state.saved = saved,
                 Err(why) => state.canvas.error(&why),
             }

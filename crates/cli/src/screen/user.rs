@@ -14,9 +14,9 @@ use super::draw::{Direction, size};
 use super::edit::{EditResult, Key};
 use super::filter::Filter;
 use super::info;
-use super::saved::SavedMessage;
 use super::state::State;
 use crate::base::files::read_message;
+use crate::config::SavedMessage;
 use crate::session::Action;
 
 impl State {

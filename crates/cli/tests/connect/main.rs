@@ -19,6 +19,7 @@ mod frames;
 mod output;
 #[allow(unreachable_pub)]
 mod peer;
+mod profiles;
 mod requests;
 mod signals;
 

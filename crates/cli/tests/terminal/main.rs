@@ -142,6 +142,29 @@ fn terminal_keeps_a_line_that_is_being_typed() {
 }
 
 #[test]
+fn terminal_offers_the_messages_of_a_profile() {
+    let (server, home) = (serve(&[]), home("profile"));
+    let url = url(&server, "/echo");
+    let config = home.join(".config/fdx");
+    fs::create_dir_all(&config).unwrap();
+    let text = format!(
+        "[message.hello]\ntext = 'of all'\n[profile.p]\nurl = '{url}'\ntime = 'none'\n\
+         [profile.p.message.hello]\ntext = 'of the profile'\n\
+         [profile.p.message.subscribe]\nfile = 'big.json'\n"
+    );
+    fs::write(config.join("config.toml"), text).unwrap();
+    fs::write(config.join("big.json"), "42").unwrap();
+    let mut terminal = Terminal::start(&home, &["@p"]);
+    terminal.wait_for_last_row("›");
+    terminal.keys("/send hello\r");
+    terminal.wait_for("◂ 14 B of the profile");
+    terminal.keys("/send sub\t\r");
+    terminal.wait_for("◂ 2 B 42");
+    terminal.keys("\x04");
+    assert_eq!(terminal.wait_for_end().code(), Some(0));
+}
+
+#[test]
 fn terminal_sends_a_paste_as_one_message() {
     let (server, home) = (serve(&[]), home("paste"));
     let url = url(&server, "/echo");

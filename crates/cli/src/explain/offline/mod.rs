@@ -21,7 +21,7 @@ const MAX_INPUT: u64 = 8 << 20;
 
 /// What is to be explained without connecting.
 #[derive(Debug, PartialEq, Eq)]
-enum OfflineForm {
+pub(super) enum OfflineForm {
     /// Frames in hexadecimal; without words, from standard input.
     Hex(Vec<String>),
     /// A request, a response or both, from standard input.
@@ -32,32 +32,15 @@ enum OfflineForm {
     Phrase(String),
 }
 
-/// The options of these forms beside the words.
-const HEAD: &str = "--head";
-const JSON: &str = "--json";
-
-/// Explains what the words after `fdx explain` ask for, and returns the exit code; `None` if they
-/// ask for a connection, or are options of it.
-pub(crate) fn explain(words: &[String]) -> Option<ExitCode> {
-    let is_option = |word: &&String| matches!(&***word, HEAD | JSON);
-    let rest: Vec<String> = words.iter().filter(|word| !is_option(word)).cloned().collect();
-    let has = |option: &str| words.iter().any(|word| word == option);
-    let form = match (has(HEAD), rest.is_empty()) {
-        (true, true) => OfflineForm::Head,
-        (true, false) => return None,
-        (false, _) => OfflineForm::of(&rest)?,
-    };
-    Some(run(&form, has(JSON)))
-}
-
 impl OfflineForm {
-    /// Returns the form that these words ask for; `None` if they are a URL, or have options.
-    fn of(words: &[String]) -> Option<Self> {
+    /// Returns the form that the words after `fdx explain`, and `--head`, ask for; `None` if they
+    /// are a URL.
+    pub(super) fn of(words: &[String], has_head: bool) -> Option<Self> {
         match words {
-            [first, rest @ ..] if first == "hex" => Some(Self::Hex(rest.to_vec())),
+            [] if has_head => Some(Self::Head),
             [] => None,
-            words if words.iter().any(|word| word.starts_with('-')) => None,
-            words if words.iter().any(|word| is_url(word)) && words.len() == 1 => None,
+            [first, rest @ ..] if first == "hex" => Some(Self::Hex(rest.to_vec())),
+            [word] if is_url(word) => None,
             [one] => Some(match one.parse() {
                 Ok(code) => Self::Code(code),
                 Err(_) => Self::Phrase(one.clone()),
@@ -73,7 +56,7 @@ fn is_url(word: &str) -> bool {
 }
 
 /// Explains what is given, as lines or as JSON, and returns the exit code.
-fn run(form: &OfflineForm, as_json: bool) -> ExitCode {
+pub(super) fn run(form: &OfflineForm, as_json: bool) -> ExitCode {
     let outcome = match form {
         OfflineForm::Hex(words) => explain_hex(words, as_json),
         OfflineForm::Head => explain_head(as_json),
@@ -141,7 +124,8 @@ mod tests {
     #[test]
     fn offline_forms_are_told_from_urls() {
         let form = |words: &[&str]| {
-            OfflineForm::of(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+            let words: Vec<_> = words.iter().map(|word| (*word).to_owned()).collect();
+            OfflineForm::of(&words, false)
         };
         for url in [
             "ws://a/",
@@ -151,6 +135,7 @@ mod tests {
             ":9001",
             "chat.example",
             "ws+unix:/s",
+            "@feed",
         ] {
             assert_eq!(form(&[url]), None, "{url}");
         }
@@ -172,7 +157,6 @@ mod tests {
             Some(OfflineForm::Phrase("socket hang up".into()))
         );
         assert_eq!(form(&[]), None);
-        assert_eq!(form(&["--idle", "5m", "ws://a/"]), None);
-        assert_eq!(form(&["--help"]), None);
+        assert_eq!(OfflineForm::of(&[], true), Some(OfflineForm::Head));
     }
 }
