@@ -59,14 +59,15 @@ def install():
         words = ["cargo", "install", "--quiet", "--locked", "--version", WEBSOCAT, "websocat"]
         subprocess.run([*words, "--root", TARGET / "peers" / "websocat"], check=True)
     node = TARGET / "peers" / "wscat"
-    if not (node / "node_modules").exists():
+    wscat = node / "node_modules" / ".bin" / "wscat"
+    if not wscat.exists():
         node.mkdir(parents=True, exist_ok=True)
         words = ["npm", "install", "--silent", "--no-save", "--prefix", node]
         subprocess.run([*words, f"wscat@{WSCAT}"], check=True)
     return {
         "fdx": [fdx, "connect"],
         "websocat": [websocat],
-        "wscat": [node / "node_modules" / ".bin" / "wscat", "-c"],
+        "wscat": [wscat, "-c"],
     }
 
 

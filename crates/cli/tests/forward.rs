@@ -112,9 +112,15 @@ struct Tunnel {
 }
 
 fn tunnel() -> Tunnel {
+    tunnel_with(&[], &[])
+}
+
+/// Starts both ends with these options.
+fn tunnel_with(of_client: &[&str], of_server: &[&str]) -> Tunnel {
     let (listener, word) = target();
-    let server = serve(&["--forward", &format!("/db={word}"), "--log"]);
-    let client = forward(&["127.0.0.1:0", &format!("ws://{}/db", server.address)]);
+    let server = serve(&[&["--forward", &format!("/db={word}"), "--log"], of_server].concat());
+    let url = format!("ws://{}/db", server.address);
+    let client = forward(&[&["127.0.0.1:0", &*url], of_client].concat());
     Tunnel { client, server, listener }
 }
 
@@ -256,6 +262,25 @@ fn forward_resets_what_was_cut() {
     let (_near, mut far) = tunnel.open();
     drop(tunnel.client);
     assert_reset(&mut far, "fdx forward is killed");
+}
+
+#[test]
+fn forward_ends_a_half_closed_connection_that_is_silent() {
+    let option = ["--half-close-timeout", "300ms"];
+    for (of_client, of_server) in [(&option[..], &[][..]), (&[], &option)] {
+        let tunnel = tunnel_with(of_client, of_server);
+        let (mut near, mut far) = tunnel.open();
+        let begun = Instant::now();
+        near.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+        // What is silent for less goes on.
+        thread::sleep(Duration::from_millis(50));
+        far.write_all(b"c").unwrap();
+        near.read_exact(&mut [0]).unwrap();
+        assert_reset(&mut near, "the half-closed connection is silent");
+        // By default it takes 10 s.
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
 }
 
 #[test]
