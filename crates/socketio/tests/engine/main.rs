@@ -8,6 +8,7 @@ mod client;
 mod cors;
 mod integrations;
 mod polling;
+mod sending;
 mod upgrade;
 
 use fullduplex_socketio::engine::{Data, EndReason, Engine, EngineConfig, Outgoing, Session};
