@@ -1,5 +1,6 @@
 //! The step of connecting at which a future waits or fails.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +14,7 @@ use crate::base::error::{ConnectStep, Error};
 /// "timed out: … while `what`".
 pub(crate) fn at_step<F: Future>(
     step: ConnectStep,
-    what: impl Into<String>,
+    what: impl Into<Cow<'static, str>>,
     future: F,
 ) -> AtStep<F> {
     AtStep { future, step, what: what.into() }
@@ -25,7 +26,7 @@ pin_project! {
         #[pin]
         future: F,
         step: ConnectStep,
-        what: String,
+        what: Cow<'static, str>,
     }
 }
 
@@ -43,7 +44,7 @@ where
             WAITING.with_borrow_mut(|waiting| {
                 if waiting.what.is_empty() {
                     waiting.step = Some(*this.step);
-                    waiting.what.clone_from(this.what);
+                    waiting.what.push_str(this.what);
                 }
             });
         }

@@ -1,5 +1,7 @@
 //! The opening handshake on HTTP/1.1 (RFC 6455 §4.1).
 
+use std::pin::pin;
+
 use bytes::BytesMut;
 use fullduplex_proto::handshake::client::ClientHandshake;
 use fullduplex_proto::handshake::http1::write_request;
@@ -33,8 +35,11 @@ impl Client {
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
-        let connecting = self.connector.connect(target, &[b"http/1.1"], &self.limits);
-        let connected = within("connect_timeout", self.connect_timeout, connecting).await??;
+        let connected = {
+            // Pinned here, as a move into the limit would copy it.
+            let connecting = pin!(self.connector.connect(target, &[b"http/1.1"], &self.limits));
+            within("connect_timeout", self.connect_timeout, connecting).await??
+        };
         self.handshake_on(connected, target, headers).await
     }
 
@@ -86,12 +91,14 @@ impl Client {
         let (head, request) = self.request_head(&handshake, target, headers)?;
         let mut leftover = BytesMut::new();
         let reported_as = (HttpPeer::Server, &self.connector.dialer.events);
-        let exchange = async {
-            http1::write_all(&mut stream, &head).await?;
-            response::read(&mut stream, &self.limits, &mut leftover, reported_as).await
+        let response = {
+            let exchange = pin!(async {
+                http1::write_all(&mut stream, &head).await?;
+                response::read(&mut stream, &self.limits, &mut leftover, reported_as).await
+            });
+            let exchange = at_step(ConnectStep::Handshake, AWAITING_RESPONSE, exchange);
+            within("handshake_timeout", limit, exchange).await?
         };
-        let exchange = at_step(ConnectStep::Handshake, AWAITING_RESPONSE, exchange);
-        let response = within("handshake_timeout", limit, exchange).await?;
         #[cfg(feature = "_tls")]
         let response = response.map_err(explain_alert);
         let response = response?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,7 +215,7 @@ impl Dialer {
             let options = options.clone();
             async move { connect_tcp(address, &options).await }
         };
-        let tcp = race(host, addresses, attempt, &self.events);
+        let tcp = pin!(race(host, addresses, attempt, &self.events));
         let operation = format!("connecting to {host}:{port}");
         let tcp = at_step(ConnectStep::Connect, operation, tcp).await?;
         if self.events.has_listener()
