@@ -186,7 +186,12 @@ impl<S: Transport> Reader<S> {
             && coop::charge_message()
             && let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
         {
-            return Poll::Ready(Some(self.count_message(message, writer)));
+            writer.record_message(message.kind(), true, message.len());
+            if writer.has_rate_limits() {
+                return Poll::Ready(Some(self.check_rates(message, writer)));
+            }
+            // Returned from here, so that it is moved once.
+            return Poll::Ready(Some(Ok(message)));
         }
         self.poll_message_within(cx, writer, usize::MAX)
     }
@@ -314,13 +319,19 @@ impl<S: Transport> Reader<S> {
     }
 
     /// Counts a message for the application. Fails if it exceeds a rate limit.
-    #[inline]
     fn count_message(
         &mut self,
         message: Message,
         writer: &Arc<Writer<S>>,
     ) -> Result<Message, Error> {
-        match writer.record_message(message.kind(), true, message.len()) {
+        writer.record_message(message.kind(), true, message.len());
+        if writer.has_rate_limits() { self.check_rates(message, writer) } else { Ok(message) }
+    }
+
+    /// Fails if a message, which was counted, exceeds a rate limit.
+    #[cold]
+    fn check_rates(&mut self, message: Message, writer: &Arc<Writer<S>>) -> Result<Message, Error> {
+        match writer.check_rates(true, message.len()) {
             Ok(()) => Ok(message),
             Err(error) => Err(self.stop_after_failure(error)),
         }
@@ -332,10 +343,13 @@ impl<S: Transport> Reader<S> {
         chunk: MessageChunk,
         writer: &Arc<Writer<S>>,
     ) -> Result<MessageChunk, Error> {
-        match writer.record_message(chunk.kind, chunk.last, chunk.payload.len()) {
-            Ok(()) => Ok(chunk),
-            Err(error) => Err(self.stop_after_failure(error)),
+        writer.record_message(chunk.kind, chunk.last, chunk.payload.len());
+        if writer.has_rate_limits()
+            && let Err(error) = writer.check_rates(chunk.last, chunk.payload.len())
+        {
+            return Err(self.stop_after_failure(error));
         }
+        Ok(chunk)
     }
 
     /// Stops decoding after a failure of the connection that the writer knows of.

@@ -38,26 +38,32 @@ impl<S: Transport> Writer<S> {
         self.saw_message.store(true, Ordering::Relaxed);
     }
 
-    /// Counts a received message, or a chunk of one, with its payload in bytes.
-    ///
-    /// Fails if the peer exceeds a rate limit. The connection is failed then.
+    /// Counts a received message, or a chunk of one, with its payload in bytes. If the connection
+    /// [has rate limits](Self::has_rate_limits), the caller checks them next.
     #[inline]
-    pub(crate) fn record_message(
-        self: &Arc<Self>,
-        kind: MessageKind,
-        last: bool,
-        payload: usize,
-    ) -> Result<(), ProtocolError> {
+    pub(crate) fn record_message(&self, kind: MessageKind, last: bool, payload: usize) {
         self.record_activity();
         self.counters.received.add_payload(payload);
         if last {
             self.counters.received.add_message(kind);
         }
-        if self.has_rate_limits { self.check_rates(last, payload) } else { Ok(()) }
     }
 
+    /// Returns whether received messages are checked against rate limits.
+    #[inline]
+    pub(crate) fn has_rate_limits(&self) -> bool {
+        self.has_rate_limits
+    }
+
+    /// Checks a received message, or a chunk of one, with its payload in bytes.
+    ///
+    /// Fails if the peer exceeds a rate limit. The connection is failed then.
     #[cold]
-    fn check_rates(self: &Arc<Self>, last: bool, payload: usize) -> Result<(), ProtocolError> {
+    pub(crate) fn check_rates(
+        self: &Arc<Self>,
+        last: bool,
+        payload: usize,
+    ) -> Result<(), ProtocolError> {
         let mut state = self.lock();
         let counted = state.session.count_message(last, payload, self.driver.now());
         if counted.is_err() {
