@@ -26,7 +26,7 @@ use crate::connection::driver::DrivenConnection;
 use crate::connection::message_io::{MessageReader, MessageWriter};
 use crate::connection::observer::Registration;
 use crate::connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf};
-use crate::connection::writer::{FlushPolicy, OutgoingMessage};
+use crate::connection::writer::{FlushPolicy, OutgoingMessage, SendOptions};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
@@ -233,7 +233,8 @@ impl<S: Transport> WebSocket<S> {
         message: impl Into<Message>,
         compression: Compression,
     ) -> SendFuture<'_, S> {
-        self.send_as(OutgoingMessage::Message(message.into(), compression))
+        let options = self.send_options(compression);
+        self.send.send_as(OutgoingMessage::Message(message.into()), options)
     }
 
     /// Sends a prepared message, which is neither copied nor compressed again.
@@ -241,16 +242,18 @@ impl<S: Transport> WebSocket<S> {
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
-        self.send_as(OutgoingMessage::Prepared(prepared.clone()))
+        let options = self.send_options(Compression::Auto);
+        self.send.send_as(OutgoingMessage::Prepared(prepared.clone()), options)
     }
 
+    /// Counts a send of the application, and returns how the message is queued.
     #[inline]
-    fn send_as(&mut self, message: OutgoingMessage) -> SendFuture<'_, S> {
+    fn send_options(&mut self, compression: Compression) -> SendOptions {
         // The messages that are buffered here are likely to be answered too, in the same write.
         let flush =
             if self.receive.has_input() { FlushPolicy::Deferred } else { FlushPolicy::Auto };
         self.receive.on_send();
-        self.send.send_as(message, flush)
+        SendOptions { compression, flush }
     }
 
     /// Queues a message without waiting.

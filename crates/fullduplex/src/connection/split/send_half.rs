@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use crate::base::try_send_error::TrySendError;
 use crate::connection::control_frames::{ControlFrames, PongFuture};
 use crate::connection::writer::delivery::Deliver;
 use crate::connection::writer::{
-    FlushPolicy, OutgoingMessage, Wait, WaiterKey, Writer, close_frame,
+    FlushPolicy, OutgoingMessage, SendOptions, Wait, WaiterKey, Writer, close_frame,
 };
 use crate::transport::Transport;
 use crate::transport::addresses::ConnectionEnd;
@@ -79,7 +80,8 @@ impl<S: Transport> SendHalf<S> {
         message: impl Into<Message>,
         compression: Compression,
     ) -> SendFuture<'_, S> {
-        self.send_as(OutgoingMessage::Message(message.into(), compression), FlushPolicy::Auto)
+        let options = SendOptions { compression, flush: FlushPolicy::Auto };
+        self.send_as(OutgoingMessage::Message(message.into()), options)
     }
 
     /// Sends a prepared message, which is neither copied nor compressed again.
@@ -87,16 +89,17 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
     pub fn send_prepared(&self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
-        self.send_as(OutgoingMessage::Prepared(prepared.clone()), FlushPolicy::Auto)
+        self.send_as(OutgoingMessage::Prepared(prepared.clone()), FlushPolicy::Auto.into())
     }
 
     #[inline]
     pub(crate) fn send_as(
         &self,
         message: OutgoingMessage,
-        flush: FlushPolicy,
+        options: SendOptions,
     ) -> SendFuture<'_, S> {
-        SendFuture { writer: &self.writer, message: Some(message), flush, key: WaiterKey::NONE }
+        let message = ManuallyDrop::new(Some(message));
+        SendFuture { writer: &self.writer, message, options, key: WaiterKey::NONE }
     }
 
     /// Polls the writer with an entry among its waiters, which is removed if this is dropped.
@@ -112,7 +115,7 @@ impl<S: Transport> SendHalf<S> {
     ///
     /// Fails if `high_water` is reached or the connection is closing; the error has the message.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.try_send_as(OutgoingMessage::Message(message.into(), Compression::Auto))
+        self.try_send_as(OutgoingMessage::Message(message.into()))
     }
 
     /// Queues a prepared message without waiting.
@@ -124,9 +127,9 @@ impl<S: Transport> SendHalf<S> {
 
     fn try_send_as(&self, message: OutgoingMessage) -> Result<(), TrySendError> {
         let mut outgoing = Some(message);
-        self.writer.send(&mut outgoing, FlushPolicy::Auto).map_err(|error| {
+        self.writer.send(&mut outgoing, FlushPolicy::Auto.into()).map_err(|error| {
             let message = match outgoing {
-                Some(OutgoingMessage::Message(message, _)) => message,
+                Some(OutgoingMessage::Message(message)) => message,
                 Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
                 None => unreachable!("a message that is not sent stays"),
             };
@@ -323,9 +326,10 @@ impl<S: Transport> SendHalf<S> {
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct SendFuture<'a, S: Transport = NetStream> {
     writer: &'a Arc<Writer<S>>,
-    /// Taken when it is queued.
-    message: Option<OutgoingMessage>,
-    flush: FlushPolicy,
+    /// Taken when it is queued, or by `drop`. It is not dropped by itself, so that the compiler can
+    /// inline the drop of a future that is ready.
+    message: ManuallyDrop<Option<OutgoingMessage>>,
+    options: SendOptions,
     key: WaiterKey,
 }
 
@@ -335,7 +339,14 @@ impl<S: Transport> Future for SendFuture<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.writer.poll_send(cx, &mut this.key, &mut this.message, this.flush)
+        this.writer.poll_send(cx, &mut this.key, &mut this.message, this.options)
+    }
+}
+
+impl<S: Transport> SendFuture<'_, S> {
+    #[cold]
+    fn drop_message(&mut self) {
+        *self.message = None;
     }
 }
 
@@ -343,6 +354,9 @@ impl<S: Transport> Drop for SendFuture<'_, S> {
     #[inline]
     fn drop(&mut self) {
         self.writer.forget(&mut self.key);
+        if self.message.is_some() {
+            self.drop_message();
+        }
     }
 }
 

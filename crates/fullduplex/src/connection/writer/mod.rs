@@ -66,7 +66,7 @@ use crate::transport::halves::WriteHalf;
 use crate::connection::writer::lock::{UnlockFlags, WriterGuard};
 use crate::connection::writer::waiters::Waiters;
 pub(crate) use close::close_frame;
-pub(crate) use send::{FlushPolicy, OutgoingMessage};
+pub(crate) use send::{FlushPolicy, OutgoingMessage, SendOptions};
 pub(crate) use waiters::{Wait, WaiterKey};
 
 /// The sending side of a connection, shared by its halves and the driver.

@@ -30,7 +30,7 @@ impl<S: Transport> Writer<S> {
     /// Queues a message of a `Sink`. With reserved capacity it may exceed `high_water`, and pass
     /// broadcast messages that wait.
     pub(crate) fn send_reserved(self: &Arc<Self>, message: Message) -> Result<(), Error> {
-        let mut outgoing = Some(OutgoingMessage::Message(message, Compression::Auto));
+        let mut outgoing = Some(OutgoingMessage::Message(message));
         coop::charge(1);
         if self.compresses {
             self.compress_prepared(outgoing.as_ref());
@@ -40,7 +40,7 @@ impl<S: Transport> Writer<S> {
         if (1..u16::MAX).contains(&reserved) {
             self.reserved.store(reserved - 1, Ordering::Relaxed);
         }
-        let mut sent = self.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred);
+        let mut sent = self.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred.into());
         if reserved > 0 {
             sent = match sent {
                 Err(SendError::Full) => self.send_beyond(&mut state, &mut outgoing),
@@ -63,7 +63,7 @@ impl<S: Transport> Writer<S> {
         state: &mut WriterState<S>,
         outgoing: &mut Option<OutgoingMessage>,
     ) {
-        let Some(OutgoingMessage::Message(message, _)) = outgoing.take() else { return };
+        let Some(OutgoingMessage::Message(message)) = outgoing.take() else { return };
         self.record_sent(message.kind(), true, message.len());
         let lagging = &mut state.waiters.get_or_insert_default().lagging;
         lagging.push(None, PreparedMessage::new(message), usize::MAX, drop);
@@ -75,8 +75,8 @@ impl<S: Transport> Writer<S> {
         state: &mut WriterState<S>,
         outgoing: &mut Option<OutgoingMessage>,
     ) -> Result<(), SendError> {
-        let Some(OutgoingMessage::Message(message, compression)) = outgoing else { return Ok(()) };
-        let (kind, len, compression) = (message.kind(), message.len(), *compression);
+        let Some(OutgoingMessage::Message(message)) = outgoing else { return Ok(()) };
+        let (kind, len, compression) = (message.kind(), message.len(), Compression::Auto);
         state.ensure_buffer();
         let compresses = state.session.would_compress(len, compression);
         state.send_whole(outgoing, compression, true)?;

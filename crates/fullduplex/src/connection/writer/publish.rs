@@ -144,7 +144,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use bytes::Bytes;
-    use fullduplex_proto::{Compression, Config, Message, PreparedMessage, Session};
+    use fullduplex_proto::{Config, Message, PreparedMessage, Session};
     use tokio::io::DuplexStream;
 
     use super::*;
@@ -180,8 +180,8 @@ mod tests {
         let writer = Writer::new(session, write_half, 1024);
         let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
         let message = Message::Binary(Bytes::from_owner(owner));
-        let mut outgoing = Some(OutgoingMessage::Message(message, Compression::default()));
-        writer.send(&mut outgoing, FlushPolicy::Now).unwrap();
+        let mut outgoing = Some(OutgoingMessage::Message(message));
+        writer.send(&mut outgoing, FlushPolicy::Now.into()).unwrap();
         publish(writer, &lock);
         dropped_unlocked.load(Ordering::SeqCst)
     }

@@ -15,10 +15,26 @@ use crate::transport::Transport;
 
 /// A message to be queued.
 pub(crate) enum OutgoingMessage {
-    /// A message, with whether it is compressed.
-    Message(Message, Compression),
+    /// A message, without other fields, so that it has the same layout and is moved as it is.
+    Message(Message),
     /// A message with shared frames.
     Prepared(PreparedMessage),
+}
+
+/// How a message is queued.
+#[derive(Clone, Copy)]
+pub(crate) struct SendOptions {
+    /// Whether it is compressed. A prepared message always is, if it can be.
+    pub(crate) compression: Compression,
+    /// When it is written.
+    pub(crate) flush: FlushPolicy,
+}
+
+impl From<FlushPolicy> for SendOptions {
+    #[inline]
+    fn from(flush: FlushPolicy) -> Self {
+        Self { compression: Compression::Auto, flush }
+    }
 }
 
 /// When the send queue is written to the transport.
@@ -44,7 +60,7 @@ impl<S: Transport> Writer<S> {
     pub(crate) fn send(
         self: &Arc<Self>,
         outgoing: &mut Option<OutgoingMessage>,
-        flush: FlushPolicy,
+        options: SendOptions,
     ) -> Result<(), SendError> {
         coop::charge(1);
         if self.compresses {
@@ -53,7 +69,7 @@ impl<S: Transport> Writer<S> {
         // To a transport that sends on its own connection within a poll, the queue is full.
         let mut state = self.lock_unless_polled().ok_or(SendError::Full)?;
         state.queue_pending();
-        if let Err(error) = self.send_locked(&mut state, outgoing, flush) {
+        if let Err(error) = self.send_locked(&mut state, outgoing, options) {
             return Err(state.full_while_fragmenting(error));
         }
         drop(state);
@@ -81,11 +97,12 @@ impl<S: Transport> Writer<S> {
         self: &Arc<Self>,
         state: &mut WriterState<S>,
         outgoing: &mut Option<OutgoingMessage>,
-        flush: FlushPolicy,
+        options: SendOptions,
     ) -> Result<(), SendError> {
         let Some(queueing) = outgoing else { return Ok(()) };
-        let (message, compression) = match queueing {
-            OutgoingMessage::Message(message, compression) => (message, *compression),
+        let SendOptions { compression, flush } = options;
+        let message = match queueing {
+            OutgoingMessage::Message(message) => message,
             OutgoingMessage::Prepared(prepared) => {
                 return self.send_prepared(state, prepared, flush);
             }
@@ -95,7 +112,7 @@ impl<S: Transport> Writer<S> {
         state.ensure_buffer();
         let (kind, len) = (message.kind(), message.len());
         if self.compresses {
-            state.queue_compressing(outgoing)?;
+            state.queue_compressing(outgoing, compression)?;
         } else if !state.session.send_copy(message, compression)? {
             state.send_whole(outgoing, Compression::Off, false)?;
         }
@@ -130,14 +147,14 @@ impl<S: Transport> Writer<S> {
         cx: &mut Context<'_>,
         key: &mut WaiterKey,
         outgoing: &mut Option<OutgoingMessage>,
-        flush: FlushPolicy,
+        options: SendOptions,
     ) -> Poll<Result<(), Error>> {
         ready!(coop::poll_message(cx));
         if self.compresses {
             self.compress_prepared(outgoing.as_ref());
         }
         let mut state = self.lock_bare();
-        let sent = self.send_locked(&mut state, outgoing, flush);
+        let sent = self.send_locked(&mut state, outgoing, options);
         // `on_unlock` is enough to look at: the connection was open when the message was queued,
         // and whatever may have ended it since has set a flag.
         if sent.is_err() || !state.on_unlock.is_nothing() {
@@ -147,7 +164,7 @@ impl<S: Transport> Writer<S> {
                 cx,
                 key,
                 outgoing,
-                flush,
+                options,
             );
         }
         drop(state);
@@ -165,7 +182,7 @@ impl<S: Transport> Writer<S> {
         cx: &mut Context<'_>,
         key: &mut WaiterKey,
         outgoing: &mut Option<OutgoingMessage>,
-        flush: FlushPolicy,
+        options: SendOptions,
     ) -> Poll<Result<(), Error>> {
         while let Err(error) = sent {
             if error == SendError::MessageUnderWay && !state.message_abandoned {
@@ -176,7 +193,7 @@ impl<S: Transport> Writer<S> {
                 return Poll::Ready(Err(state.send_error(error)));
             }
             ready!(self.poll_capacity(&mut state, cx, Some(key)))?;
-            sent = self.send_locked(&mut state, outgoing, flush);
+            sent = self.send_locked(&mut state, outgoing, options);
         }
         drop(state);
         *outgoing = None;
@@ -226,9 +243,10 @@ impl<S: Transport> WriterState<S> {
     fn queue_compressing(
         &mut self,
         outgoing: &mut Option<OutgoingMessage>,
+        compression: Compression,
     ) -> Result<(), SendError> {
-        let Some(OutgoingMessage::Message(message, compression)) = outgoing else { return Ok(()) };
-        let (len, compression) = (message.len(), *compression);
+        let Some(OutgoingMessage::Message(message)) = outgoing else { return Ok(()) };
+        let len = message.len();
         let compresses = self.session.would_compress(len, compression);
         if !self.session.send_copy(message, compression)? {
             // If it should have been compressed, it did not become shorter.
@@ -248,9 +266,7 @@ impl<S: Transport> WriterState<S> {
         compression: Compression,
         reserved: bool,
     ) -> Result<(), SendError> {
-        let Some(OutgoingMessage::Message(message, requested)) = outgoing.take() else {
-            return Ok(());
-        };
+        let Some(OutgoingMessage::Message(message)) = outgoing.take() else { return Ok(()) };
         if !message.is_unique() {
             // The payload has an owner, whose `Drop` is foreign code. Compressing or copying drops
             // it under the lock, so another reference is kept until the release.
@@ -262,7 +278,7 @@ impl<S: Transport> WriterState<S> {
             self.session.send_message(message, compression)
         };
         sent.map_err(|(error, back)| {
-            *outgoing = Some(OutgoingMessage::Message(back, requested));
+            *outgoing = Some(OutgoingMessage::Message(back));
             error
         })
     }
@@ -293,9 +309,9 @@ mod tests {
         let (writer, _rest) = compressing();
         for len in [10, 10_000] {
             let message = Message::from(vec![0; len]);
-            let mut outgoing = Some(OutgoingMessage::Message(message.clone(), Compression::Auto));
+            let mut outgoing = Some(OutgoingMessage::Message(message.clone()));
             let mut state = writer.lock();
-            writer.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred).unwrap();
+            writer.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred.into()).unwrap();
             assert!(state.on_unlock == UnlockFlags::default(), "{len} bytes");
             // The caller drops it after the lock is released.
             assert!(outgoing.is_some(), "{len} bytes");
@@ -305,13 +321,15 @@ mod tests {
     /// Returns whether any budget is left of a turn in which `count` messages were sent.
     async fn leaves_some(
         count: usize,
+        compression: Compression,
         mut outgoing: impl FnMut() -> OutgoingMessage + Send + 'static,
     ) -> bool {
         let (writer, _rest) = compressing();
+        let options = SendOptions { compression, flush: FlushPolicy::Deferred };
         // A task of its own has a full budget.
         tokio::spawn(async move {
             for _ in 0..count {
-                writer.send(&mut Some(outgoing()), FlushPolicy::Deferred).unwrap();
+                writer.send(&mut Some(outgoing()), options).unwrap();
             }
             has_budget_remaining()
         })
@@ -322,16 +340,14 @@ mod tests {
     #[tokio::test]
     async fn compression_is_charged_only_where_it_is_done() {
         let zeros = Message::from(vec![0; 1000]);
-        let message = |compression| {
-            let zeros = zeros.clone();
-            move || OutgoingMessage::Message(zeros.clone(), compression)
-        };
-        assert!(leaves_some(60, message(Compression::Off)).await);
-        let short = || OutgoingMessage::Message(Message::text("short"), Compression::Auto);
-        assert!(leaves_some(200, short).await);
+        let message = move || OutgoingMessage::Message(zeros.clone());
+        assert!(leaves_some(60, Compression::Off, message.clone()).await);
+        let short = || OutgoingMessage::Message(Message::text("short"));
+        assert!(leaves_some(200, Compression::Auto, short).await);
         let prepared = PreparedMessage::new(Message::from(vec![0; 1000]));
-        assert!(leaves_some(200, move || OutgoingMessage::Prepared(prepared.clone())).await);
-        assert!(!leaves_some(60, message(Compression::Auto)).await);
+        let prepared = move || OutgoingMessage::Prepared(prepared.clone());
+        assert!(leaves_some(200, Compression::Auto, prepared).await);
+        assert!(!leaves_some(60, Compression::Auto, message).await);
     }
 
     #[tokio::test]
@@ -340,10 +356,9 @@ mod tests {
         let first = Message::from(vec![7; 70_000]);
         writer.lock().session.send_message(first, Compression::Off).unwrap();
         let waiting = tokio::spawn(async move {
-            let mut outgoing =
-                Some(OutgoingMessage::Message(vec![0; 10_000].into(), Compression::Auto));
+            let mut outgoing = Some(OutgoingMessage::Message(vec![0; 10_000].into()));
             for _ in 0..40 {
-                let sent = writer.send(&mut outgoing, FlushPolicy::Deferred);
+                let sent = writer.send(&mut outgoing, FlushPolicy::Deferred.into());
                 assert_eq!(sent, Err(SendError::Full));
             }
             has_budget_remaining()

@@ -215,6 +215,33 @@ mod tests {
         }
     }
 
+    /// A payload that is counted while it is held.
+    struct Held {
+        _count: Arc<()>,
+    }
+
+    impl AsRef<[u8]> for Held {
+        fn as_ref(&self) -> &[u8] {
+            b"held"
+        }
+    }
+
+    #[tokio::test]
+    async fn send_future_drops_its_message_when_queued_or_dropped() {
+        let count = Arc::new(());
+        let message = || Message::binary(bytes::Bytes::from_owner(Held { _count: count.clone() }));
+        let (send, _rest) = full();
+        drop(send.send(message()));
+        assert_eq!(Arc::strong_count(&count), 1, "it was never polled");
+        give_up(send.send(message()));
+        assert_eq!(Arc::strong_count(&count), 1, "it has waited");
+        let (near, _far) = tokio::io::duplex(64);
+        let (send, _receive) = WebSocket::server(near).split();
+        let mut queued = pin!(send.send(message()));
+        assert!(queued.as_mut().poll(&mut Context::from_waker(&own_waker())).is_ready());
+        assert_eq!(Arc::strong_count(&count), 1, "it was queued, and its future is held");
+    }
+
     #[tokio::test]
     async fn backpressure_waits_are_woken() {
         let (send, _rest) = full();
