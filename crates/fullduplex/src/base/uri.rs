@@ -170,6 +170,9 @@ pub(crate) fn split_zone(url: &str) -> (Cow<'_, str>, Option<String>) {
 }
 
 fn zone_of(url: &str) -> Option<(Cow<'_, str>, Option<String>)> {
+    if !url.contains('%') {
+        return None;
+    }
     let authority = url.find("://")? + 3;
     let end = url[authority..].find(['/', '?', '#', '\\']).map_or(url.len(), |at| authority + at);
     // The user and password precede the host.
