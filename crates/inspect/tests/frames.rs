@@ -261,13 +261,13 @@ fn frame_like() -> impl Strategy<Value = Vec<u8>> {
     let frame = (first, any::<bool>(), payload, any::<bool>()).prop_map(
         |(first, is_masked, payload, is_long)| {
             let mask = if is_masked { 0x80 } else { 0 };
+            let len = u8::try_from(payload.len()).unwrap();
             let mut bytes = vec![first];
-            let len = payload.len() as u8;
             if is_long {
-                bytes.extend([mask | 126, 0, len])
+                bytes.extend([mask | 0x7e, 0, len]);
             } else {
-                bytes.push(mask | len)
-            };
+                bytes.push(mask | len);
+            }
             if is_masked {
                 bytes.extend([1, 2, 3, 4]);
             }
