@@ -115,7 +115,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         ],
     ),
     ("fullduplex-doc-tests", &[]),
-    ("fullduplex-inspect", &["fullduplex-proto"]),
+    ("fullduplex-inspect", &["base64", "fullduplex-proto", "serde_json"]),
     ("fullduplex-test-programs", &["fullduplex", "fullduplex-socketio", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["proc-macro2", "public-api", "serde_json"]),

@@ -4,6 +4,8 @@
 //! * [`Decoder`] decodes what one side sends, and says of each [`Frame`] what it is and which rule
 //!   it breaks.
 //! * [`Conversation`] joins both directions: it pairs Pings with Pongs, and knows who closed first.
+//! * [`recording`] is a format of files that keep the bytes; [`har`] reads and writes messages as
+//!   browsers export them.
 //!
 //! Neither fails, whatever the bytes are, and the memory of both is bounded by [`DecoderLimits`].
 //!
@@ -22,11 +24,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod conversation;
+mod date;
 mod decoder;
 mod frame;
+pub mod har;
 mod inflation;
 mod limits;
 mod message;
+pub mod recording;
 mod violation;
 
 pub use conversation::{Conversation, ConversationFrame};
