@@ -106,13 +106,11 @@ impl Client {
         &self,
         target: WsUri,
     ) -> Result<(WebSocket, Response<()>), Error> {
-        let connection = Connection::new(self.limits);
+        let connection = Connection::new(self.limits, self.subprotocols.clone());
         let send = SendHalf::first_of(connection.clone());
         // If this future is dropped, so are both halves, and the task ends.
         let mut websocket = WebSocket::from_halves(send, ReceiveHalf::new(connection.clone()));
-        let (subprotocols, connect_timeout) = (self.subprotocols.clone(), self.connect_timeout);
-        let target = task::Target { url: target.0, subprotocols, connect_timeout };
-        spawn_local(task::run(connection.clone(), target));
+        spawn_local(task::run(connection.clone(), target.0, self.connect_timeout));
         let opened = poll_fn(|cx| connection.poll_open(cx)).await?;
         websocket.set_subprotocol(opened.subprotocol);
         let mut response = Response::new(());

@@ -57,8 +57,9 @@ impl CloseEvent {
     pub(crate) fn close_info(self, begun: Option<CloseInfo>) -> CloseInfo {
         let Self { code, reason, was_clean } = self;
         let code = CloseCode::new(code);
-        // With 1006, a browser says that no Close arrived, or that it must not say anything.
-        let close_received = was_clean || code != CloseCode::ABNORMAL;
+        // With 1006, a browser says that no Close arrived, or that it must not say anything. Deno
+        // has 0 then.
+        let close_received = was_clean || !matches!(code.get(), 0 | 1006);
         let mut info = begun.unwrap_or_else(|| {
             let cause =
                 if close_received { CloseCause::Handshake } else { CloseCause::Undisclosed };
@@ -74,6 +75,20 @@ impl CloseEvent {
         }
         info
     }
+}
+
+/// Checks the subprotocol that the server has selected, as not every program outside of a browser
+/// does: one that was offered, and not none if some were.
+pub(crate) fn check_subprotocol(offered: &[String], selected: &str) -> Result<(), Error> {
+    let is_valid = match offered {
+        [] => selected.is_empty(),
+        offered => offered.iter().any(|name| name == selected),
+    };
+    if is_valid {
+        return Ok(());
+    }
+    let message = "the server has selected none of the subprotocols that were offered";
+    Err(Error::new(ErrorKind::Handshake, message))
 }
 
 /// Returns the error for a connection that ended before it was open.
@@ -177,16 +192,31 @@ mod tests {
     }
 
     #[test]
+    fn subprotocol_is_one_that_was_offered() {
+        let offered = ["chat".to_owned(), "v2".to_owned()];
+        for (offered, selected, is_valid) in [
+            (&offered[..], "v2", true),
+            (&offered, "V2", false),
+            (&offered, "", false),
+            (&[], "", true),
+            (&[], "v2", false),
+        ] {
+            let checked = check_subprotocol(offered, selected);
+            assert_eq!(checked.is_ok(), is_valid, "{selected:?} of {offered:?}");
+        }
+    }
+
+    #[test]
     fn close_event_with_1006_has_no_cause() {
-        let event = || CloseEvent { code: 1006, reason: String::new(), was_clean: false };
+        let event = |code| CloseEvent { code, reason: String::new(), was_clean: false };
         let mut begun = CloseInfo::new(Initiator::Local, CloseCause::Handshake);
-        for before in [None, Some(begun.clone())] {
-            let info = event().close_info(before);
+        for (code, before) in [(1006, None), (1006, Some(begun.clone())), (0, None)] {
+            let info = event(code).close_info(before);
             assert_eq!((info.code(), info.cause), (CloseCode::ABNORMAL, CloseCause::Undisclosed));
             assert!(!info.close_received && !info.is_clean());
         }
         // What this end knows stays.
         begun.cause = CloseCause::MaxBuffered;
-        assert_eq!(event().close_info(Some(begun)).cause, CloseCause::MaxBuffered);
+        assert_eq!(event(1006).close_info(Some(begun)).cause, CloseCause::MaxBuffered);
     }
 }

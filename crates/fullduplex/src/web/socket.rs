@@ -36,16 +36,13 @@ impl Socket {
     /// # Errors
     /// If the browser throws an exception: for the URL, or as the page may not connect to it, such
     /// as one of `https:` to `ws:`.
-    pub(super) fn open(
-        url: &str,
-        subprotocols: &[String],
-        connection: Arc<Connection>,
-    ) -> Result<Self, Error> {
+    pub(super) fn open(url: &str, connection: Arc<Connection>) -> Result<Self, Error> {
         let parsed = Url::parse(url, &base_url()).map_err(|_| {
             invalid_url(url, "not a URL: begin it with ws:// or wss://, or / in a page")
         })?;
         let target = websocket_url(&parsed.href()).map_err(|fault| invalid_url(url, fault))?;
-        let names: Array = subprotocols.iter().map(|name| JsValue::from_str(name)).collect();
+        let names: Array =
+            connection.subprotocols().iter().map(|name| JsValue::from_str(name)).collect();
         let opened = if has_stream() {
             StreamSocket::open(&target, &names, connection).map(Self::Stream)
         } else {

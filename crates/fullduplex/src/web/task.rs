@@ -19,17 +19,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
-/// What to connect to.
-pub(super) struct Target {
-    pub(super) url: String,
-    pub(super) subprotocols: Vec<String>,
-    pub(super) connect_timeout: Duration,
-}
-
 /// Connects, and moves messages until the connection has ended.
-pub(super) async fn run(connection: Arc<Connection>, target: Target) {
-    match Socket::open(&target.url, &target.subprotocols, connection.clone()) {
-        Ok(socket) => drive(&connection, &socket, target.connect_timeout).await,
+pub(super) async fn run(connection: Arc<Connection>, url: String, connect_timeout: Duration) {
+    match Socket::open(&url, connection.clone()) {
+        Ok(socket) => drive(&connection, &socket, connect_timeout).await,
         Err(error) => connection.open_failed(error),
     }
 }
@@ -54,14 +47,15 @@ async fn drive(connection: &Connection, socket: &Socket, connect_timeout: Durati
         match connection.next_work(buffered) {
             Work::Send(message) => socket.send(&message),
             Work::Close(frame) => socket.close(frame),
-            Work::End => return,
+            Work::End => return socket.close(None),
             Work::Wait { watches_buffer } => {
                 let left = match connection.ready_state() {
                     ReadyState::Open => None,
                     _ => Some(deadline.left()),
                 };
                 if left == Some(Duration::ZERO) {
-                    return give_up(connection, socket, connect_timeout);
+                    give_up(connection, connect_timeout);
+                    continue;
                 }
                 let looks = watches_buffer && !socket.wakes_when_sent();
                 let pause_now = looks.then_some(pause);
@@ -75,10 +69,9 @@ async fn drive(connection: &Connection, socket: &Socket, connect_timeout: Durati
 }
 
 /// Ends a connection that did not open, or close, in time. The browser goes on to close its object.
-fn give_up(connection: &Connection, socket: &Socket, connect_timeout: Duration) {
+fn give_up(connection: &Connection, connect_timeout: Duration) {
     if connection.ready_state() == ReadyState::Connecting {
         connection.open_failed(timed_out("connect_timeout", connect_timeout));
-        socket.close(None);
     } else {
         connection.close_timed_out();
     }

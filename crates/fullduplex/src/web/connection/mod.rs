@@ -27,6 +27,7 @@ pub(crate) use work::Work;
 pub(crate) struct Connection {
     state: Mutex<ConnectionState>,
     limits: BufferLimits,
+    subprotocols: Vec<String>,
 }
 
 /// Releases the lock, drops what is to be dropped without it, and wakes those whom the change
@@ -40,9 +41,14 @@ fn unlock(mut state: MutexGuard<'_, ConnectionState>) {
 }
 
 impl Connection {
-    /// Creates a connection that is not open yet, with one sending half.
-    pub(crate) fn new(limits: BufferLimits) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(ConnectionState::new()), limits })
+    /// Creates a connection that is not open yet, with one sending half. These subprotocols are
+    /// offered.
+    pub(crate) fn new(limits: BufferLimits, subprotocols: Vec<String>) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(ConnectionState::new()), limits, subprotocols })
+    }
+
+    pub(crate) fn subprotocols(&self) -> &[String] {
+        &self.subprotocols
     }
 
     /// Changes the state, and then wakes those whom that concerns.

@@ -143,17 +143,16 @@ impl ConnectionState {
     }
 
     pub(super) fn opened(&mut self, opened: Opened) {
-        if self.ready_state == ReadyState::Connecting {
-            self.ready_state = ReadyState::Open;
-            self.opened = Some(opened);
-            self.wake_all();
-        }
+        self.ready_state = ReadyState::Open;
+        self.opened = Some(opened);
+        self.wake_all();
     }
 
     pub(super) fn open_failed(&mut self, error: Error) {
         self.ready_state = ReadyState::Closed;
         self.open_error = Some(error);
         self.wake_all();
+        self.wake_task();
     }
 
     /// Returns how many bytes are not sent yet, as far as that is known.

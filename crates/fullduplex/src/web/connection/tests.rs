@@ -33,7 +33,7 @@ const LIMITS: BufferLimits =
     BufferLimits { high_water: 1000, max_buffered: 1000, max_message_size: Some(500) };
 
 fn open() -> Arc<Connection> {
-    let connection = Connection::new(LIMITS);
+    let connection = Connection::new(LIMITS, Vec::new());
     connection.opened(Opened::default());
     assert_eq!(connection.ready_state(), ReadyState::Open);
     connection
@@ -57,7 +57,7 @@ fn message(len: usize) -> Message {
 
 #[test]
 fn connection_opens_once() {
-    let connection = Connection::new(LIMITS);
+    let connection = Connection::new(LIMITS, vec!["chat".into()]);
     let count = Arc::new(Count::default());
     assert!(connection.poll_open(&mut Context::from_waker(&count.waker())).is_pending());
     let opened = Opened { subprotocol: "chat".into() };
@@ -72,9 +72,21 @@ fn connection_opens_once() {
 }
 
 #[test]
+fn connection_with_a_subprotocol_that_was_not_offered_does_not_open() {
+    let connection = Connection::new(LIMITS, vec!["chat".into()]);
+    connection.opened(Opened { subprotocol: "other".into() });
+    let Poll::Ready(Err(error)) = connection.poll_open(&mut context()) else { panic!("open") };
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert_eq!(connection.next_work(0), Work::End);
+}
+
+#[test]
 fn connection_that_does_not_open_has_no_reason() {
-    let connection = Connection::new(LIMITS);
+    let connection = Connection::new(LIMITS, Vec::new());
+    assert!(connection.poll_work(&mut context()).is_pending());
     connection.ended(event(1006, false), 0);
+    // The task lets go of the browser's object.
+    assert!(connection.poll_work(&mut context()).is_ready());
     let Poll::Ready(Err(error)) = connection.poll_open(&mut context()) else { panic!("no error") };
     assert_eq!(error.kind(), ErrorKind::Handshake);
     assert!(error.is_retryable());
@@ -85,7 +97,7 @@ fn connection_that_does_not_open_has_no_reason() {
 
 #[test]
 fn connection_that_nobody_waits_for_is_given_up() {
-    let connection = Connection::new(LIMITS);
+    let connection = Connection::new(LIMITS, Vec::new());
     connection.drop_sender();
     connection.drop_receiver();
     assert_eq!(connection.next_work(0), Work::Close(None));
@@ -317,7 +329,7 @@ fn task_is_woken_once_for_what_has_changed() {
 #[test]
 fn reading_ahead_waits_for_space() {
     let limits = BufferLimits { max_buffered: usize::MAX, max_message_size: None, ..LIMITS };
-    let connection = Connection::new(limits);
+    let connection = Connection::new(limits, Vec::new());
     connection.opened(Opened::default());
     let count = Arc::new(Count::default());
     let waker = count.waker();

@@ -7,7 +7,7 @@ use fullduplex_proto::{CloseFrame, Message, ReadyState};
 use crate::base::error::Error;
 use crate::web::connection::Connection;
 use crate::web::connection::state::{ConnectionState, Opened};
-use crate::web::rules::CloseEvent;
+use crate::web::rules::{CloseEvent, check_subprotocol};
 
 /// The next thing that the task has to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Work {
     Close(Option<CloseFrame>),
     /// Wait for a change. If something waits for the browser to send, look how far it is.
     Wait { watches_buffer: bool },
-    /// Let go of the browser's object: the connection has ended.
+    /// Close the browser's object, if it is not closed, and let go of it: the connection has ended.
     End,
 }
 
@@ -73,9 +73,14 @@ impl Connection {
         self.change(ConnectionState::wake_task);
     }
 
-    /// Reports that the connection is open.
+    /// Reports that the connection is open. It is not if the subprotocol was not offered.
     pub(crate) fn opened(&self, opened: Opened) {
-        self.change(|state| state.opened(opened));
+        let checked = check_subprotocol(&self.subprotocols, &opened.subprotocol);
+        self.change(|state| match checked {
+            _ if state.ready_state != ReadyState::Connecting => {}
+            Ok(()) => state.opened(opened),
+            Err(error) => state.open_failed(error),
+        });
     }
 
     /// Reports that the connection could not be opened.
