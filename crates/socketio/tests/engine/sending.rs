@@ -114,7 +114,9 @@ async fn attachments_follow_their_message_directly() {
         .map(|_| {
             let (sender, attached) = (session.sender().clone(), attached.clone());
             std::thread::spawn(move || {
-                (0..50).for_each(|_| assert!(sender.send(&attached).is_accepted()));
+                for _ in 0..50 {
+                    assert!(sender.send(&attached).is_accepted());
+                }
             })
         })
         .collect();
@@ -122,7 +124,9 @@ async fn attachments_follow_their_message_directly() {
         assert_eq!(soon(client.recv()).await, Some("with".into()));
         assert_eq!(soon(client.recv()).await, Some(Data::Binary(Bytes::from_static(b"bytes"))));
     }
-    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    for sender in senders {
+        sender.join().unwrap();
+    }
 }
 
 #[tokio::test]
