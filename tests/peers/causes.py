@@ -242,7 +242,7 @@ async def caddy_without_a_route_or_server():
     config = write(
         "causes-Caddyfile",
         f"{{\n admin off\n auto_https disable_redirects\n storage file_system {path('caddy')}\n}}\n"
-        f"http://127.0.0.1:{port} {{\n reverse_proxy /down 127.0.0.1:{closed}\n redir /secure https://chat.example/secure 308\n}}\n"
+        f"http://127.0.0.1:{port} {{\n reverse_proxy /down 127.0.0.1:{closed}\n redir /secure https://127.0.0.1/secure 308\n}}\n"
         f"https://localhost:{with_tls} {{\n bind 127.0.0.1\n tls {PEM} {PEM}\n}}\n",
     )
     async with running("caddy", "run", "--adapter", "caddyfile", "--config", config, port=port):
