@@ -10,7 +10,7 @@ use crate::process::root;
 use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     (
         "fullduplex-proto",
         &[
@@ -114,6 +114,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "tower-service",
         ],
     ),
+    ("fullduplex-client-tests", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-doc-tests", &[]),
     ("fullduplex-inspect", &["base64", "fullduplex-proto", "serde_json"]),
     ("fullduplex-test-programs", &["fullduplex", "fullduplex-socketio", "tokio"]),

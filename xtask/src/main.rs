@@ -69,7 +69,7 @@ The project's own commands:
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers, and clients and servers in other languages
-  cargo xtask wasm [--debian]                programs for other targets, by Debian's compiler
+  cargo xtask wasm [--debian]                programs for other targets [by Debian's compiler]
   cargo xtask dist                           an archive with a static fdx, manual pages, completions
   cargo xtask fuzz [--seconds N]             each fuzz target for N seconds
   cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes scale.md

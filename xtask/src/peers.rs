@@ -92,6 +92,12 @@ pub(crate) fn static_binary(fdx: &Path) -> Outcome {
     script(show(&python), "static_binary.py", &[show(fdx)], "")
 }
 
+/// Runs a script with Node.
+pub(crate) fn node_script(name: &str, args: &[&str]) -> Outcome {
+    let node = env::node()?;
+    script("node", name, args, show(&node))
+}
+
 /// Tests of cargo's that need other programs.
 fn from_cargo() -> Outcome {
     let mut tally = cargo_tests::ignored("haproxy", "")?;
