@@ -107,6 +107,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "http-body",
             "pin-project-lite",
             "rand",
+            "rmp-serde",
             "serde",
             "serde_json",
             "tokio",

@@ -33,11 +33,13 @@ const PROGRAMS: [&str; 13] = [
 type Job<'a> = Box<dyn FnOnce() -> Outcome + Send + 'a>;
 
 pub(crate) fn run() -> Outcome {
-    build_release(&["engineio", "many"])?;
+    build_release(&["engineio", "many", "socketio_server"])?;
     env::programs(&PROGRAMS)?;
     let peers = Peers::new()?;
     let (fdx, many, engineio) = (release("fdx"), release("many"), release("engineio"));
     let (fdx, many, engineio) = (show(&fdx), show(&many), show(&engineio));
+    let socketio = release("socketio_server");
+    let socketio = show(&socketio);
     let plain = Server::start(&[])?;
     let (ws, http) = (format!("ws://{}", plain.address), format!("http://{}/", plain.address));
     // Several servers that compress, each with settings of its own.
@@ -74,12 +76,15 @@ pub(crate) fn run() -> Outcome {
         peers.node("node_client.mjs", &[&ws]),
         peers.node("node_server.mjs", &[fdx]),
         peers.node("engineio.mjs", &[engineio]),
+        peers.node("socketio_client.mjs", &[socketio]),
+        peers.python("socketio_client.py", &[socketio]),
         peers.python("deflate_client.py", deflate_ws),
         peers.node("deflate_client.mjs", deflate_ws),
     ];
     for (browser, program) in [("chrome", &*peers.chromium), ("firefox", FIREFOX)] {
         jobs.push(peers.node("serve_browser.mjs", &[fdx, browser, program]));
         jobs.push(peers.node("serve_page.mjs", &[fdx, browser, program]));
+        jobs.push(peers.node("socketio_browser.mjs", &[socketio, browser, program]));
         let args = [&[browser, program], &deflate_http[..]].concat();
         jobs.push(peers.node("deflate_browser.mjs", &args));
     }

@@ -4,4 +4,25 @@
 
 pub mod engine;
 pub mod http;
-// Socket.IO: modules of the layer above the engine.
+
+mod args;
+mod binary;
+mod id;
+mod packet;
+mod parser;
+pub mod recovery;
+mod server;
+mod value;
+
+pub use args::{Args, ArgsError, Variadic};
+pub use binary::Binary;
+pub use id::SocketId;
+pub use packet::{EncodeError, Packet, PacketBody, PacketError, PacketLimits};
+pub use parser::{Decoder, EncodedPacket, Head, Parser, PartialPacket};
+pub use recovery::Recovery;
+pub use server::{
+    AckError, Acks, Broadcast, BroadcastReport, ConnectError, ConnectRequest, Delivery,
+    DisconnectReason, Event, Matching, Namespace, NamespaceBuilder, SlowPolicy, Socket, SocketIo,
+    SocketIoBuilder,
+};
+pub use value::Value;

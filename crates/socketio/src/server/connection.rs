@@ -1,0 +1,426 @@
+//! The task of one connection: it reads packets, and runs the handlers of all its sockets.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::ServerShared;
+use super::define::{Event, Handlers};
+use super::namespace::NamespaceCore;
+use super::reason::DisconnectReason;
+use super::request::{ConnectError, ConnectRequest, RequestParts};
+use super::slots::{Running, Slot, SlotState, Step};
+use super::socket::{ConnectionCore, SocketCore};
+use super::tasks::{Panicked, Tasks, caught};
+use crate::args::Args;
+use crate::engine::{Data, EndReason, SendOutcome, Session};
+use crate::id::SocketId;
+use crate::packet::{Packet, PacketBody, PacketError};
+use crate::parser::Decoder;
+use crate::recovery::BoxFuture;
+use crate::value::Value;
+
+/// How many more events may wait while acknowledgements are waited for. Reading goes on for those.
+const PENDING_WITH_ACKS: usize = 16;
+
+/// Of what a future of the connection's task is part.
+enum Part {
+    Connecting(Arc<str>),
+    Ordered(Arc<SocketCore>),
+    Concurrent(Arc<SocketCore>),
+}
+
+/// What a future of the connection's task leads to.
+enum Output {
+    Connected(Result<Arc<SocketCore>, ConnectError>),
+    Handled,
+}
+
+struct Connection {
+    core: Arc<ConnectionCore>,
+    decoder: Decoder,
+    slots: Vec<Slot>,
+    tasks: Tasks<Part, Output>,
+    /// Ends the connection if it is in no namespace by then.
+    deadline: Option<Pin<Box<Sleep>>>,
+    is_open: bool,
+}
+
+/// Runs a connection to its end.
+pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
+    let config = &shared.config;
+    let core = ConnectionCore {
+        sender: session.sender().clone(),
+        shared: shared.clone(),
+        changed: Notify::new(),
+    };
+    let mut connection = Connection {
+        core: Arc::new(core),
+        decoder: Decoder::new(config.parser, config.packet_limits.clone()),
+        slots: Vec::new(),
+        tasks: Tasks::new(),
+        deadline: None,
+        is_open: true,
+    };
+    while connection.is_open || !connection.is_done() {
+        connection.set_deadline();
+        let reads = connection.is_open && !connection.is_backlogged();
+        let Connection { core, tasks, deadline, .. } = &mut connection;
+        tokio::select! {
+            (part, output) = tasks.next(), if !tasks.is_empty() => {
+                connection.finished(part, output);
+            }
+            () = core.changed.notified() => {}
+            () = expired(deadline) => connection.fail(DisconnectReason::ForcedClose),
+            data = session.recv(), if reads => match data {
+                Some(data) => connection.receive(&session, data),
+                None => connection.ended(),
+            },
+        }
+        connection.advance();
+    }
+}
+
+/// Waits for a deadline, or for ever if there is none.
+async fn expired(deadline: &mut Option<Pin<Box<Sleep>>>) {
+    match deadline {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Connection {
+    /// Whether nothing is left to do.
+    fn is_done(&self) -> bool {
+        self.tasks.is_empty() && self.slots.iter().all(Slot::is_done)
+    }
+
+    /// Whether more waits to be handled than is allowed, so that nothing is read.
+    fn is_backlogged(&self) -> bool {
+        let waiting: usize = self.slots.iter().map(|slot| slot.events.len()).sum();
+        // One future of each socket may wait for its end, and does no work.
+        let pending = waiting + self.tasks.len().saturating_sub(self.slots.len());
+        let max = self.core.shared.config.max_pending_events;
+        if pending < max {
+            return false;
+        }
+        let awaits_acks = self.slots.iter().any(|slot| match &slot.state {
+            SlotState::Open { core, .. } => core.has_outstanding_acks(),
+            _ => false,
+        });
+        !awaits_acks || pending >= max.saturating_mul(PENDING_WITH_ACKS)
+    }
+
+    /// Sets the deadline of a connection that is in no namespace, or removes that of another.
+    fn set_deadline(&mut self) {
+        if !self.is_open || self.slots.iter().any(Slot::is_live) {
+            self.deadline = None;
+        } else if self.deadline.is_none() {
+            let until = Instant::now() + self.core.shared.config.connect_timeout;
+            self.deadline = Some(Box::pin(sleep_until(until)));
+        }
+    }
+
+    // ----- The end -----
+
+    /// Closes the connection because of the client.
+    fn fail(&mut self, reason: DisconnectReason) {
+        let end = match reason {
+            DisconnectReason::ParseError => EndReason::ParseError,
+            _ => EndReason::ForcedClose,
+        };
+        self.core.sender.close(end);
+        self.close_sockets(reason);
+    }
+
+    /// Handles the end of the session.
+    fn ended(&mut self) {
+        let reason = self.core.sender.end_reason().unwrap_or(EndReason::TransportClose);
+        self.close_sockets(reason.into());
+    }
+
+    fn close_sockets(&mut self, reason: DisconnectReason) {
+        self.is_open = false;
+        for slot in &self.slots {
+            if let SlotState::Open { core, .. } = &slot.state {
+                core.close(reason);
+            }
+        }
+    }
+
+    // ----- Packets -----
+
+    fn receive(&mut self, session: &Session, data: Data) {
+        let packet = match data {
+            Data::Text(text) => self.decoder.text(text),
+            Data::Binary(bytes) => self.decoder.binary(bytes),
+        };
+        let handled = match packet {
+            Ok(Some(packet)) => self.handle(session, packet),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if handled.is_err() {
+            self.fail(DisconnectReason::ParseError);
+        }
+    }
+
+    fn handle(&mut self, session: &Session, packet: Packet) -> Result<(), PacketError> {
+        const NOT_CONNECTED: PacketError =
+            PacketError::Malformed("a packet for a namespace that the client is not in");
+        if let PacketBody::Connect { data } = packet.body {
+            return self.connect(session, packet.namespace, data);
+        }
+        let slot = self.slots.iter_mut().find(|slot| slot.namespace == packet.namespace);
+        let slot = slot.ok_or(NOT_CONNECTED)?;
+        match (&slot.state, packet.body) {
+            // The client did not know yet.
+            (SlotState::Left, _) => {}
+            (_, PacketBody::Event { name, id, args }) => {
+                if slot.is_live() {
+                    slot.events.push_back(Event { name: name.into(), args, ack_id: id });
+                }
+            }
+            (SlotState::Open { core, .. }, PacketBody::Ack { id, args }) => {
+                core.resolve_ack(id, args);
+            }
+            (SlotState::Open { core, .. }, PacketBody::Disconnect) => {
+                let core = core.clone();
+                core.close(DisconnectReason::ClientNamespaceDisconnect);
+            }
+            (SlotState::Connecting, PacketBody::Disconnect) => slot.leaves = true,
+            _ => return Err(NOT_CONNECTED),
+        }
+        Ok(())
+    }
+
+    /// Begins to let a client into a namespace.
+    fn connect(
+        &mut self,
+        session: &Session,
+        name: Arc<str>,
+        auth: Args,
+    ) -> Result<(), PacketError> {
+        let existing = self.slots.iter().position(|slot| slot.namespace == name);
+        if let Some(index) = existing {
+            if self.slots.get(index).is_some_and(|slot| slot.is_live() || !slot.is_done()) {
+                return Err(PacketError::Malformed("the client is in the namespace"));
+            }
+            self.slots.remove(index);
+        }
+        let config = &self.core.shared.config;
+        if self.slots.len() >= config.max_namespaces {
+            // One that the client has left makes room.
+            let Some(left) = self.slots.iter().position(Slot::is_done) else {
+                self.refuse(&name, ConnectError::new("too many namespaces"));
+                return Ok(());
+            };
+            self.slots.remove(left);
+        }
+        let namespace = caught(|| self.core.shared.namespace(&name)).unwrap_or(None);
+        self.slots.push(Slot::connecting(name.clone()));
+        let Some(namespace) = namespace else {
+            self.refuse(&name, ConnectError::new("Invalid namespace"));
+            self.leave(&name);
+            return Ok(());
+        };
+        let shared = RequestParts {
+            namespace: name.clone(),
+            auth: if auth.is_empty() { Args::empty_object() } else { auth },
+            http: session.request().clone(),
+            peer: session.peer(),
+        };
+        let request = ConnectRequest { shared: Arc::new(shared) };
+        let core = self.core.clone();
+        self.tasks.push(Part::Connecting(name), async move {
+            Output::Connected(admit(namespace, core, request).await)
+        });
+        Ok(())
+    }
+
+    /// Refuses a client's wish to be in a namespace.
+    fn refuse(&self, name: &str, error: ConnectError) {
+        let parser = self.core.shared.config.parser;
+        let packet = parser.encode_connect_error(name, &error.into_value());
+        if self.core.sender.send(&packet.into()) == SendOutcome::Full {
+            // The client must not wait for an answer for ever.
+            self.core.sender.close(EndReason::ForcedClose);
+        }
+    }
+
+    fn leave(&mut self, name: &str) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| *slot.namespace == *name) {
+            slot.state = SlotState::Left;
+            slot.events.clear();
+        }
+    }
+
+    // ----- Handlers -----
+
+    /// Takes note of a future that is done.
+    fn finished(&mut self, part: Part, output: Result<Output, Panicked>) {
+        match (part, output) {
+            (Part::Connecting(name), Ok(Output::Connected(Ok(core)))) => self.opened(&name, core),
+            (Part::Connecting(name), Ok(Output::Connected(Err(error)))) => {
+                self.refuse(&name, error);
+                self.leave(&name);
+            }
+            (Part::Connecting(name), _) => {
+                self.refuse(&name, ConnectError::new("internal error"));
+                self.leave(&name);
+            }
+            (Part::Ordered(core), output) => {
+                if output.is_err() {
+                    core.disconnect(DisconnectReason::HandlerPanicked);
+                }
+                if let Some(slot) = self.slot_of(&core) {
+                    slot.running = Running::Nothing;
+                }
+            }
+            (Part::Concurrent(core), Err(Panicked)) => {
+                core.disconnect(DisconnectReason::HandlerPanicked);
+            }
+            (Part::Concurrent(_), Ok(_)) => {}
+        }
+    }
+
+    fn slot_of(&mut self, core: &Arc<SocketCore>) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| match &slot.state {
+            SlotState::Open { core: open, .. } => Arc::ptr_eq(open, core),
+            _ => false,
+        })
+    }
+
+    /// Begins the life of a socket.
+    fn opened(&mut self, name: &str, core: Arc<SocketCore>) {
+        if !self.is_open {
+            let reason = self.core.sender.end_reason().unwrap_or(EndReason::ForcedClose);
+            core.close(reason.into());
+        }
+        let Some(slot) = self.slots.iter_mut().find(|slot| *slot.namespace == *name) else {
+            return;
+        };
+        if slot.leaves {
+            core.close(DisconnectReason::ClientNamespaceDisconnect);
+        }
+        slot.state = SlotState::Open { core: core.clone(), is_ended: false };
+        let handlers = core.namespace.handlers.clone();
+        if let Some(connected) = &handlers.connected {
+            match caught(|| connected(core.clone())) {
+                Ok(future) => {
+                    slot.running = Running::Connected;
+                    self.tasks.push(Part::Ordered(core), async move {
+                        future.await;
+                        Output::Handled
+                    });
+                }
+                Err(Panicked) => core.disconnect(DisconnectReason::HandlerPanicked),
+            }
+        }
+    }
+
+    /// Begins all handlers that can run.
+    fn advance(&mut self) {
+        for index in 0..self.slots.len() {
+            while let Some(slot) = self.slots.get_mut(index)
+                && let Some(step) = slot.next_step()
+            {
+                self.begin(index, step);
+            }
+        }
+        // The namespaces that the client has left are remembered, so that what it sent before is
+        // ignored, but not their sockets.
+        for slot in &mut self.slots {
+            if slot.is_done()
+                && let SlotState::Open { core, .. } =
+                    std::mem::replace(&mut slot.state, SlotState::Left)
+            {
+                let namespace = core.namespace.clone();
+                drop(core);
+                self.core.shared.forget_if_empty(&namespace);
+            }
+        }
+    }
+
+    fn begin(&mut self, index: usize, step: Step) {
+        let (core, is_concurrent, future) = match step {
+            Step::Event(core, event) => {
+                let handlers = core.namespace.handlers.clone();
+                let handler = handlers.events.get(&*event.name);
+                if handler.is_none() && handlers.any.is_none() {
+                    return;
+                }
+                let is_concurrent = handler.is_some_and(|handler| handler.is_concurrent);
+                let future = handle_event(handlers, core.clone(), event);
+                (core, is_concurrent, future)
+            }
+            Step::Disconnected(core, reason) => {
+                let handlers = core.namespace.handlers.clone();
+                let Some(disconnected) = &handlers.disconnected else { return };
+                let Ok(future) = caught(|| disconnected(core.clone(), reason)) else { return };
+                (core, false, future)
+            }
+        };
+        let output = async move {
+            future.await;
+            Output::Handled
+        };
+        if is_concurrent {
+            self.tasks.push(Part::Concurrent(core), output);
+        } else {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.running = Running::Event;
+            }
+            self.tasks.push(Part::Ordered(core), output);
+        }
+    }
+}
+
+/// Runs what is to be done with an event: `on_any` first, then its own handler.
+fn handle_event(
+    handlers: Arc<Handlers>,
+    core: Arc<SocketCore>,
+    event: Event,
+) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        if let Some(any) = &handlers.any {
+            any(core.clone(), event.clone()).await;
+        }
+        if let Some(handler) = handlers.events.get(&*event.name) {
+            (handler.call)(core, event).await;
+        }
+    })
+}
+
+/// Lets a client into a namespace, if it may.
+async fn admit(
+    namespace: Arc<NamespaceCore>,
+    connection: Arc<ConnectionCore>,
+    request: ConnectRequest,
+) -> Result<Arc<SocketCore>, ConnectError> {
+    let handlers = namespace.handlers.clone();
+    let limit = connection.shared.config.connect_timeout;
+    let user = match timeout(limit, handlers.authenticate(request.clone())).await {
+        Ok(user) => user?,
+        Err(_) => return Err(ConnectError::new("connect timeout")),
+    };
+    if namespace.recovery().is_some()
+        && let Some((private_id, offset)) = private_id(&request)
+        && let Some(core) =
+            namespace.recover(&connection, private_id, offset.as_deref(), &user).await
+    {
+        return Ok(core);
+    }
+    Ok(namespace.admit(&connection, user))
+}
+
+/// Returns what a client that comes back says of itself: its secret, and the last offset that it
+/// has seen.
+fn private_id(request: &ConnectRequest) -> Option<(SocketId, Option<String>)> {
+    let auth: Value = request.auth().ok()?;
+    let id = SocketId::parse(auth.get("pid")?.as_str()?)?;
+    let offset = auth.get("offset").and_then(Value::as_str).map(str::to_owned);
+    Some((id, offset))
+}
