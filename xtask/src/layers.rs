@@ -10,7 +10,7 @@ use crate::process::root;
 use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     (
         "fullduplex-proto",
         &[
@@ -115,6 +115,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "tower-service",
         ],
     ),
+    ("fullduplex-chat-client", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-client-tests", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-doc-tests", &[]),
     ("fullduplex-inspect", &["base64", "fullduplex-proto", "serde_json"]),

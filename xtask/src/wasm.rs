@@ -1,16 +1,19 @@
 //! The client on WebAssembly, and the protocol core without an operating system.
 //!
 //! The same tests run natively, in windows and workers of browsers, and in Node, Deno and Bun, and
-//! the smallest client is held to a number of bytes (`tests/peers/client_tests.mjs`).
+//! the smallest client is held to a number of bytes (`tests/peers/client_tests.mjs`). The example
+//! of a chat talks between a terminal and a page (`tests/peers/chat_client.mjs`).
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::process::{command, folder_for, output, run as execute, target};
+use crate::process::{command, folder_for, output, root, run as execute, target};
 use crate::toolchain::{BARE, Toolchain, WEB, folder};
 use crate::{Outcome, Tally, cargo_tests, env, peers};
 
 const PROGRAMS: [&str; 3] = ["chromium", "firefox-esr", "nginx"];
 const TESTS: &str = "fullduplex-client-tests";
+const EXAMPLE: &str = "fullduplex-chat-client";
 const BARE_METAL: &str = "fullduplex-bare-metal";
 
 pub(crate) fn run() -> Outcome {
@@ -24,31 +27,60 @@ pub(crate) fn run_with_debian() -> Outcome {
 
 fn run_with(toolchain: &Toolchain) -> Outcome {
     let mut tally = bare_metal(toolchain)?;
-    let bindgen = bindgen()?;
-    let build = ["build", "--quiet", "--locked", "--profile", "web", "-p", TESTS];
-    execute(&mut toolchain.cargo(&build, WEB))?;
-    let page = folder_for("wasm")?;
-    let program = |name: &str| folder().join(WEB).join("web").join(format!("{name}.wasm"));
-    let write =
-        |program: &Path, name: &str| execute(command(&bindgen).arg(program).arg(&page).arg(name));
-    write(&program("client-tests"), "client_tests")?;
-    write(&program("hello"), "hello")?;
+    let pages = Pages::build(toolchain)?;
     env::programs(&PROGRAMS)?;
     let native = native()?;
+    let (fdx, chromium) = (native.join("fdx"), Path::new("/usr/bin/chromium"));
+    let terminal = native.join("chat-client");
+    tally.add(script("chat_client.mjs", &[&fdx, &terminal, &pages.example, chromium])?);
     let node = Runtimes::find()?;
-    let args = [
-        &native.join("fdx"),
+    let args: [&Path; 8] = [
+        &fdx,
         &native.join("client-tests"),
-        &page,
-        Path::new("/usr/bin/chromium"),
+        &pages.tests,
+        chromium,
         Path::new("/usr/bin/firefox-esr"),
         &node.node,
         &node.deno,
         &node.bun,
     ];
-    let args: Vec<&str> = args.iter().filter_map(|path| path.to_str()).collect();
-    tally.add(peers::node_script("client_tests.mjs", &args)?);
+    tally.add(script("client_tests.mjs", &args)?);
     Ok(tally)
+}
+
+/// The folders of what a page loads.
+struct Pages {
+    tests: PathBuf,
+    example: PathBuf,
+}
+
+impl Pages {
+    /// Builds the tests and the example, and writes their JavaScript.
+    fn build(toolchain: &Toolchain) -> Result<Self, String> {
+        let bindgen = bindgen()?;
+        let build =
+            ["build", "--quiet", "--locked", "--profile", "web", "-p", TESTS, "-p", EXAMPLE];
+        execute(&mut toolchain.cargo(&build, WEB))?;
+        let pages = Self { tests: folder_for("wasm")?, example: folder_for("chat-client")? };
+        let programs = folder().join(WEB).join("web");
+        for (program, to) in [
+            ("client-tests", &pages.tests),
+            ("hello", &pages.tests),
+            ("chat-client", &pages.example),
+        ] {
+            let file = programs.join(program).with_extension("wasm");
+            execute(command(&bindgen).arg(file).arg(to).arg(program.replace('-', "_")))?;
+        }
+        let page = root().join("examples/chat-client/web/index.html");
+        fs::copy(page, pages.example.join("index.html")).map_err(|error| error.to_string())?;
+        Ok(pages)
+    }
+}
+
+/// Runs a script of Node.
+fn script(name: &str, args: &[&Path]) -> Outcome {
+    let args: Vec<&str> = args.iter().filter_map(|path| path.to_str()).collect();
+    peers::node_script(name, &args)
 }
 
 /// Compiles the example for a target without an operating system, where nothing of `std` is.
@@ -67,12 +99,12 @@ fn bindgen() -> Result<PathBuf, String> {
     Ok(folder().join("debug/xtask-wasm-bindgen"))
 }
 
-/// Builds the tests and `fdx` as the other tests are, so that the dependencies are there. Returns
-/// the folder of both.
+/// Builds the tests, the example and `fdx` as the other tests are, so that the dependencies are
+/// there. Returns their folder.
 fn native() -> Result<PathBuf, String> {
     let mut build = command("cargo");
     build.args(["build", "--quiet"]).args(cargo_tests::WORKSPACE);
-    execute(build.args(["--bin", "client-tests", "--bin", "fdx"]))?;
+    execute(build.args(["--bin", "client-tests", "--bin", "chat-client", "--bin", "fdx"]))?;
     Ok(target().join("debug"))
 }
 
