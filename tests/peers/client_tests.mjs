@@ -68,7 +68,7 @@ function checkSize(wasmLimit, wholeLimit) {
 
 checkSize(WASM_LIMIT, WHOLE_LIMIT);
 await serving(FDX, ["--any-origin", "--subprotocol", "chat", "--max-message-size", "16777216"], ({ url }) =>
-  withServers(new URL(url).host, [HERE, WASM], async (page, peers) => {
+  withServers(FDX, new URL(url).host, [HERE, WASM], async (page, peers) => {
     const web = [`${HERE}/program.mjs`, WASM];
     // Two at once: most of them wait most of the time.
     const first = async () => {

@@ -19,9 +19,7 @@ pub(crate) fn differs<T>(_reason: &'static str, native: T, web: T) -> T {
 }
 
 /// Where Deno 2.9 does not do what the standard says.
-pub(crate) const DENO_TAKES_ANY_SUBPROTOCOL: &str = "Deno takes a subprotocol that was not offered";
 pub(crate) const DENO_REFUSES_1014: &str = "Deno fails a connection that its peer closes with 1014";
-pub(crate) const DENO_HAS_NO_1006: &str = "Deno says 0 where the standard says 1006";
 
 /// The servers, as URLs without a path.
 pub(crate) struct Peers {
@@ -77,13 +75,18 @@ impl Peers {
     /// The URL at which `node` does this and records it, and the name of the record.
     pub(crate) fn recorded(&self, path: &str) -> (String, String) {
         let id = self.unique();
-        let separator = if path.contains('?') { '&' } else { '?' };
-        (format!("{}/{path}{separator}id={id}", self.node), id)
+        (self.url_of(path, &id), id)
     }
 
-    /// Returns what `node` answers at this path: what it knows of the record.
+    fn url_of(&self, path: &str, id: &str) -> String {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        format!("{}/{path}{separator}id={id}", self.node)
+    }
+
+    /// Returns what `node` answers at this path: what it knows of the record. With `start` and
+    /// `stop?signal=SIGTERM` it starts and stops a `fdx serve` of this name.
     pub(crate) async fn ask(&self, path: &str, id: &str) -> String {
-        let (mut websocket, _) = connect(format!("{}/{path}?id={id}", self.node)).await.unwrap();
+        let (mut websocket, _) = connect(self.url_of(path, id)).await.unwrap();
         let answer = websocket.next().await.unwrap().unwrap();
         answer.as_text().unwrap().to_owned()
     }

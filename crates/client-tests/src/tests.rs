@@ -4,6 +4,8 @@ mod backpressure;
 mod closing;
 mod messages;
 mod opening;
+mod reconnecting;
+mod threads;
 
 use crate::peers::Peers;
 
@@ -48,4 +50,6 @@ tests! {
         backpressure_bounds_what_is_unsent
         backpressure_bounds_what_a_peer_floods
         backpressure_is_flushed;
+    reconnecting:
+        reconnecting_survives_restarts_of_the_server;
 }

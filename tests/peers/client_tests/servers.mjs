@@ -1,5 +1,5 @@
 // The servers that the tests of the client talk to: Node's ws, which does what the path says, one
-// that never answers, and `fdx serve` behind nginx.
+// that never answers, and `fdx serve` behind nginx. A test can have one of its own.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,6 +9,7 @@ import { createRequire } from "node:module";
 import { connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
+import { OwnServers } from "./own_servers.mjs";
 
 const { WebSocketServer } = createRequire(process.env.PEERS + "/")("ws");
 const listen = async server => {
@@ -61,12 +62,16 @@ const paths = {
   },
   taken: (ws, query) => ws.send(String(floods.get(query.get("id")).taken)),
   end: async (ws, query) => ws.send(await ends.get(query.get("id"))),
+  start: async (ws, query, own) => ws.send(await own.start(query.get("id"))),
+  stop: async (ws, query, own) => ws.send(await own.stop(query.get("id"), query.get("signal"))),
 };
+/** Those that answer a question about what has this name. */
+const QUESTIONS = ["taken", "end", "start", "stop"];
 
 const choose = names => (names.has("chat") ? "chat" : false);
 
 /** Serves these folders and the paths above; returns the address. */
-async function serveNode(folders) {
+async function serveNode(folders, own) {
   const types = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
   const http = createServer((request, response) => {
     const path = new URL(request.url, "http://127.0.0.1").pathname.slice(1) || "page.html";
@@ -91,9 +96,9 @@ async function serveNode(folders) {
     }
     (path === "unoffered" ? unoffered : server).handleUpgrade(request, socket, head, ws => {
       ws.on("error", () => {});
-      if (query.has("id") && path !== "end" && path !== "taken")
+      if (query.has("id") && !QUESTIONS.includes(path))
         ws.on("close", (code, reason) => ends.set(query.get("id"), `${code} ${reason}`));
-      (paths[path] ?? (ws => ws.close(1008, "no such path")))(ws, query);
+      (paths[path] ?? (ws => ws.close(1008, "no such path")))(ws, query, own);
     });
   });
   return `127.0.0.1:${await listen(http)}`;
@@ -140,12 +145,17 @@ http {
 }
 
 /** Runs the servers, and gives the words that tell a test where they are, and the page's address. */
-export async function withServers(fdx, folders, run) {
-  const page = await serveNode(folders);
+export async function withServers(program, fdx, folders, run) {
+  const own = new OwnServers(program);
+  const page = await serveNode(folders, own);
   const silent = createTcpServer(() => {});
   const silentPort = await listen(silent);
   const closed = createTcpServer();
   const closedPort = await listen(closed);
   closed.close();
-  return withNginx(fdx, nginx => run(page, `fdx=ws://${fdx} node=ws://${page} nginx=ws://${nginx} silent=ws://127.0.0.1:${silentPort} refusing=ws://127.0.0.1:${closedPort}`));
+  try {
+    return await withNginx(fdx, nginx => run(page, `fdx=ws://${fdx} node=ws://${page} nginx=ws://${nginx} silent=ws://127.0.0.1:${silentPort} refusing=ws://127.0.0.1:${closedPort}`));
+  } finally {
+    own.stopAll();
+  }
 }

@@ -1,6 +1,6 @@
 use fullduplex::{CloseCause, CloseCode, ErrorKind, Initiator, ReadyState};
 
-use crate::peers::{DENO_HAS_NO_1006, DENO_REFUSES_1014, Peers, WEB, differs, open};
+use crate::peers::{DENO_REFUSES_1014, Peers, WEB, differs, open};
 
 const CODES: &str = "a page can send 1000 and 3000 to 4999 only, or no code";
 
@@ -75,9 +75,6 @@ pub(crate) async fn closing_by_the_peer_keeps_its_messages(peers: &Peers) {
 }
 
 pub(crate) async fn closing_without_a_close_is_an_error(peers: &Peers) {
-    if peers.is_deno(DENO_HAS_NO_1006) {
-        return;
-    }
     let mut websocket = open(&format!("{}/cut", peers.node)).await;
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("cut"));
     let error = websocket.next().await.unwrap().unwrap_err();

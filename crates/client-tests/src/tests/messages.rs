@@ -2,8 +2,6 @@ use fullduplex::{Client, CloseCode, ErrorKind, Message, ReceiveHalf, SendHalf, W
 
 use crate::peers::{Peers, differs, open, open_by};
 
-fn is_send<T: Send>(_: &T) {}
-
 pub(crate) async fn messages_are_echoed(peers: &Peers) {
     for url in peers.echoes() {
         let mut websocket = open(&url).await;
@@ -44,8 +42,6 @@ pub(crate) async fn messages_keep_their_order_between_halves(peers: &Peers) {
     const COUNT: usize = 1000;
     for url in peers.echoes() {
         let (sender, mut receiver): (SendHalf, ReceiveHalf) = open(&url).await.split();
-        is_send(&sender);
-        is_send(&receiver);
         let send = async {
             for number in 0..COUNT {
                 sender.send(number.to_string()).await.unwrap();
@@ -59,7 +55,6 @@ pub(crate) async fn messages_keep_their_order_between_halves(peers: &Peers) {
         };
         tokio::join!(send, receive);
         let mut whole: WebSocket = sender.reunite(receiver).unwrap();
-        is_send(&whole);
         whole.close(CloseCode::NORMAL, "").await.unwrap();
     }
 }

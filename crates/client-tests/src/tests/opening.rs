@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use fullduplex::{Client, CloseCode, ErrorKind, ReadyState, connect};
 
-use crate::peers::{DENO_TAKES_ANY_SUBPROTOCOL, Peers, WEB, differs, open, within};
+use crate::peers::{Peers, WEB, differs, open, within};
 
 const NOT_TOLD: &str = "a page is not told why, so that it can't explore a network";
 
@@ -22,9 +22,6 @@ pub(crate) async fn opening_agrees_on_a_subprotocol(peers: &Peers) {
 }
 
 pub(crate) async fn opening_refuses_a_subprotocol_that_was_not_offered(peers: &Peers) {
-    if peers.is_deno(DENO_TAKES_ANY_SUBPROTOCOL) {
-        return;
-    }
     let client = Client::builder().subprotocols(["chat.v1"]).build().unwrap();
     let error = client.connect(peers.recorded("unoffered").0).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
