@@ -11,7 +11,7 @@ const MEND: &str = "move what they share into a file that both import, or have i
 /// An import that closes a circle all the same: crate, importing file, imported file, reason.
 type Allowed = (&'static str, &'static str, &'static str, &'static str);
 
-const ALLOWED: [Allowed; 9] = [
+const ALLOWED: [Allowed; 3] = [
     (
         "proto",
         "deflate/compress.rs",
@@ -29,42 +29,6 @@ const ALLOWED: [Allowed; 9] = [
         "server/http/body.rs",
         "server/http/shared_stream.rs",
         "a body may come from a stream of HTTP/3, and a response to one has a body",
-    ),
-    (
-        "socketio",
-        "server/socket.rs",
-        "server/ack.rs",
-        "a socket asks for acknowledgements, whose errors and answers name sockets",
-    ),
-    (
-        "socketio",
-        "server/socket.rs",
-        "server/broadcast.rs",
-        "a socket addresses the others of its rooms, and a broadcast returns sockets",
-    ),
-    (
-        "socketio",
-        "server/socket.rs",
-        "server/deliver.rs",
-        "a socket sends, and what is delivered goes by its policy",
-    ),
-    (
-        "socketio",
-        "server/socket.rs",
-        "server/namespace.rs",
-        "a socket knows its namespace, and a namespace has its sockets",
-    ),
-    (
-        "socketio",
-        "server/namespace.rs",
-        "server/broadcast.rs",
-        "a namespace addresses its sockets, by what a broadcast asks of it",
-    ),
-    (
-        "socketio",
-        "server/namespace.rs",
-        "server/define.rs",
-        "a namespace has handlers, which are defined with its users' type",
     ),
 ];
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use super::cores::SocketCore;
 use super::deliver::Delivery;
-use super::socket::{Socket, SocketCore};
 use crate::args::{Args, ArgsError};
 use crate::packet::EncodeError;
 use crate::parser::PartialPacket;
@@ -51,16 +51,6 @@ impl From<EncodeError> for AckError {
     fn from(error: EncodeError) -> Self {
         Self::Invalid(error)
     }
-}
-
-/// The acknowledgements of an event that was sent to many sockets.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Acks<R, U = ()> {
-    /// The sockets that answered, with their answers.
-    pub answers: Vec<(Socket<U>, R)>,
-    /// The sockets that did not answer, and why.
-    pub missing: Vec<(Socket<U>, AckError)>,
 }
 
 /// An acknowledgement that is waited for, and forgotten when this is dropped.

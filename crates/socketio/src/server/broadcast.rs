@@ -10,14 +10,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::ack::{self, AckError, Acks, ExpectedAck};
+use super::ack::{self, AckError, ExpectedAck};
+use super::cores::{NamespaceCore, SocketCore};
 use super::deliver::{Attempt, Delivery, SendMode};
-use super::namespace::{NamespaceCore, Receipt};
 use super::reason::DisconnectReason;
-use super::socket::{Socket, SocketCore};
+use super::sending::Receipt;
+use super::socket::Socket;
+use super::target::Target;
 use crate::args::Args;
 use crate::engine::Outgoing;
-use crate::id::SocketId;
 use crate::packet::EncodeError;
 use crate::parser::{Head, PartialPacket};
 
@@ -37,26 +38,6 @@ pub struct Broadcast<U = ()> {
     mode: SendMode,
     timeout: Option<Duration>,
     user: PhantomData<fn() -> U>,
-}
-
-/// Which sockets of a namespace are addressed: all, or those in any of the rooms.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Target {
-    pub(super) rooms: Vec<Arc<str>>,
-    pub(super) except: Vec<Arc<str>>,
-    pub(super) except_socket: Option<SocketId>,
-}
-
-impl Target {
-    pub(super) fn rooms(&self) -> Arc<[Arc<str>]> {
-        self.rooms.as_slice().into()
-    }
-
-    /// The rooms whose members are left out, that of the sender among them.
-    pub(super) fn except(&self) -> Arc<[Arc<str>]> {
-        let sender = self.except_socket.map(|id| Arc::from(id.as_str()));
-        self.except.iter().cloned().chain(sender).collect()
-    }
 }
 
 /// How many sockets a message has reached.
@@ -90,6 +71,16 @@ impl BroadcastReport {
             Delivery::Invalid(error) => self.error = Some(error),
         }
     }
+}
+
+/// The acknowledgements of an event that was sent to many sockets.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Acks<R, U = ()> {
+    /// The sockets that answered, with their answers.
+    pub answers: Vec<(Socket<U>, R)>,
+    /// The sockets that did not answer, and why.
+    pub missing: Vec<(Socket<U>, AckError)>,
 }
 
 impl<U> Clone for Broadcast<U> {
@@ -264,6 +255,19 @@ impl<U: Send + Sync + 'static> Broadcast<U> {
             core.disconnect(DisconnectReason::ServerNamespaceDisconnect);
         }
         cores.len()
+    }
+}
+
+impl<U: Send + Sync + 'static> Socket<U> {
+    /// Addresses the other sockets in this room.
+    pub fn to(&self, room: impl Into<Arc<str>>) -> Broadcast<U> {
+        self.broadcast().to(room)
+    }
+
+    /// Addresses all other sockets of the namespace.
+    pub fn broadcast(&self) -> Broadcast<U> {
+        let target = Target { except_socket: Some(self.core.id), ..Target::default() };
+        Broadcast::new(self.core.namespace.clone(), target)
     }
 }
 

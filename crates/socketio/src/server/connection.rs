@@ -7,12 +7,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::ServerShared;
-use super::define::{Event, Handlers};
-use super::namespace::NamespaceCore;
+use super::cores::{ConnectionCore, Handlers, NamespaceCore, SocketCore};
+use super::event::Event;
 use super::reason::DisconnectReason;
 use super::request::{ConnectError, ConnectRequest, RequestParts};
 use super::slots::{Running, Slot, SlotState, Step};
-use super::socket::{ConnectionCore, SocketCore};
 use super::tasks::{Panicked, Tasks, caught};
 use crate::args::Args;
 use crate::engine::{Data, EndReason, SendOutcome, Session};

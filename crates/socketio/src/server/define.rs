@@ -1,6 +1,6 @@
 //! What a namespace does: who may connect, and the handlers of events.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -11,42 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::SocketIo;
-use super::deliver::Delivery;
+use super::cores::{Authenticate, EventHandler, Handlers, OnEvent, User};
+use super::event::Event;
 use super::namespace::Namespace;
 use super::reason::DisconnectReason;
 use super::request::{ConnectError, ConnectRequest};
-use super::socket::{Socket, SocketCore};
-use crate::args::{Args, ArgsError};
-use crate::recovery::BoxFuture;
-
-type User = Arc<dyn Any + Send + Sync>;
-type Middleware =
-    Box<dyn Fn(ConnectRequest) -> BoxFuture<'static, Result<(), ConnectError>> + Send + Sync>;
-type Authenticate =
-    Box<dyn Fn(ConnectRequest) -> BoxFuture<'static, Result<User, ConnectError>> + Send + Sync>;
-type OnSocket = Box<dyn Fn(Arc<SocketCore>) -> BoxFuture<'static, ()> + Send + Sync>;
-type OnDisconnected =
-    Box<dyn Fn(Arc<SocketCore>, DisconnectReason) -> BoxFuture<'static, ()> + Send + Sync>;
-type OnEvent = Box<dyn Fn(Arc<SocketCore>, Event) -> BoxFuture<'static, ()> + Send + Sync>;
-type OnInvalid = Arc<dyn Fn(Arc<SocketCore>, Event, ArgsError) + Send + Sync>;
-
-/// The handlers of a namespace, for users of any type.
-pub(super) struct Handlers {
-    pub(super) user_type: TypeId,
-    middlewares: Vec<Middleware>,
-    authenticate: Authenticate,
-    pub(super) connected: Option<OnSocket>,
-    pub(super) disconnected: Option<OnDisconnected>,
-    pub(super) events: HashMap<Box<str>, EventHandler>,
-    pub(super) any: Option<OnEvent>,
-    invalid: Option<OnInvalid>,
-}
-
-pub(super) struct EventHandler {
-    pub(super) call: OnEvent,
-    /// Whether it runs beside other handlers of its socket.
-    pub(super) is_concurrent: bool,
-}
+use super::socket::Socket;
+use crate::args::ArgsError;
 
 impl Handlers {
     /// Asks all middlewares, then for the user.
@@ -58,48 +29,6 @@ impl Handlers {
             middleware(request.clone()).await?;
         }
         (self.authenticate)(request).await
-    }
-}
-
-/// An event that a client has sent.
-#[derive(Clone)]
-pub struct Event {
-    pub(super) name: Arc<str>,
-    pub(super) args: Args,
-    pub(super) ack_id: Option<u64>,
-}
-
-impl fmt::Debug for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Event {
-    /// The name of the event.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Deserializes the arguments, as [`Args::get`] does.
-    pub fn args<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.args.get()
-    }
-
-    /// Whether the client asks for an acknowledgement.
-    pub fn wants_ack(&self) -> bool {
-        self.ack_id.is_some()
-    }
-
-    /// Acknowledges the event, if the client asks for it. A client takes the first acknowledgement.
-    ///
-    /// The output of a handler of [`on`](NamespaceBuilder::on) is its acknowledgement; this is for
-    /// [`on_any`](NamespaceBuilder::on_any).
-    pub async fn acknowledge<U>(&self, socket: &Socket<U>, answer: impl Serialize) -> Delivery {
-        match self.ack_id {
-            Some(id) => socket.core.acknowledge(id, &answer).await,
-            None => Delivery::Closed,
-        }
     }
 }
 

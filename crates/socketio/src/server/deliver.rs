@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::config::SlowPolicy;
-use super::socket::SocketCore;
+use super::cores::SocketCore;
 use crate::engine::{Outgoing, SendOutcome};
 use crate::packet::EncodeError;
 use crate::parser::{EncodedPacket, Head};

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::define::Event;
+use super::cores::SocketCore;
+use super::event::Event;
 use super::reason::DisconnectReason;
-use super::socket::SocketCore;
 
 /// A namespace that a connection is in, wants to be in, or was in.
 pub(super) struct Slot {

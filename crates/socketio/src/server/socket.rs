@@ -1,27 +1,23 @@
-//! A client in one namespace.
+//! The handle of a socket.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Notify, oneshot};
 
-use super::ServerShared;
 use super::ack::{self, AckError};
-use super::broadcast::{Broadcast, Target};
 use super::config::SlowPolicy;
+use super::cores::SocketCore;
 use super::deliver::{Delivery, SendMode};
-use super::namespace::{Namespace, NamespaceCore};
+use super::event::Event;
 use super::reason::DisconnectReason;
-use crate::args::Args;
-use crate::engine::{EndReason, SendOutcome, Sender};
+use crate::engine::EndReason;
 use crate::id::SocketId;
 use crate::parser::Head;
 
@@ -44,177 +40,6 @@ use crate::parser::Head;
 pub struct Socket<U = ()> {
     pub(super) core: Arc<SocketCore>,
     user: PhantomData<fn() -> U>,
-}
-
-/// The connection that sockets of several namespaces share.
-pub(super) struct ConnectionCore {
-    pub(super) sender: Sender,
-    pub(super) shared: Arc<ServerShared>,
-    /// Wakes the connection's task: a socket was closed, or waits for its end.
-    pub(super) changed: Notify,
-}
-
-pub(super) struct SocketCore {
-    pub(super) id: SocketId,
-    pub(super) namespace: Arc<NamespaceCore>,
-    pub(super) connection: Arc<ConnectionCore>,
-    pub(super) user: Arc<dyn Any + Send + Sync>,
-    pub(super) is_recovered: bool,
-    /// The number of the [`DisconnectReason`]; 0 while connected.
-    reason: AtomicU8,
-    closed: Notify,
-    /// Whether the handler `connected` has begun to wait for the end.
-    pub(super) awaits_end: AtomicBool,
-    /// Whether live packets wait until those that were missed are sent.
-    pub(super) is_gated: AtomicBool,
-    /// Whether a message was replaced, so that what is missing is not known.
-    pub(super) has_conflated: AtomicBool,
-    pub(super) dropped_now: AtomicU64,
-    pub(super) dropped_total: AtomicU64,
-    outstanding_acks: Mutex<HashMap<u64, oneshot::Sender<Args>>>,
-    slow: Mutex<Option<SlowPolicy>>,
-}
-
-impl SocketCore {
-    pub(super) fn new(
-        id: SocketId,
-        namespace: Arc<NamespaceCore>,
-        connection: Arc<ConnectionCore>,
-        user: Arc<dyn Any + Send + Sync>,
-        is_recovered: bool,
-    ) -> Self {
-        Self {
-            id,
-            namespace,
-            connection,
-            user,
-            is_recovered,
-            reason: AtomicU8::new(0),
-            closed: Notify::new(),
-            awaits_end: AtomicBool::new(false),
-            is_gated: AtomicBool::new(false),
-            has_conflated: AtomicBool::new(false),
-            dropped_now: AtomicU64::new(0),
-            dropped_total: AtomicU64::new(0),
-            outstanding_acks: Mutex::default(),
-            slow: Mutex::new(None),
-        }
-    }
-
-    pub(super) fn reason(&self) -> Option<DisconnectReason> {
-        DisconnectReason::from_number(self.reason.load(Ordering::Acquire))
-    }
-
-    pub(super) fn slow_policy(&self) -> SlowPolicy {
-        let own = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
-        own.as_ref().unwrap_or(&self.connection.shared.config.slow).clone()
-    }
-
-    fn acks(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Args>>> {
-        self.outstanding_acks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes that an acknowledgement is waited for, unless there are too many or the socket is
-    /// closed.
-    pub(super) fn expect_ack(&self, id: u64) -> Result<oneshot::Receiver<Args>, AckError> {
-        let mut acks = self.acks();
-        // What closes the socket takes all entries afterwards.
-        if self.reason().is_some() {
-            return Err(AckError::Disconnected);
-        }
-        if acks.len() >= self.connection.shared.config.max_outstanding_acks {
-            return Err(AckError::TooManyOutstanding);
-        }
-        let (sender, receiver) = oneshot::channel();
-        acks.insert(id, sender);
-        if acks.len() == 1 {
-            // The connection's task may have stopped reading.
-            self.connection.changed.notify_one();
-        }
-        Ok(receiver)
-    }
-
-    pub(super) fn forget_ack(&self, id: u64) {
-        let mut acks = self.acks();
-        acks.remove(&id);
-        if acks.is_empty() {
-            *acks = HashMap::new();
-        }
-    }
-
-    pub(super) fn has_outstanding_acks(&self) -> bool {
-        !self.acks().is_empty()
-    }
-
-    /// Hands an acknowledgement to the task that waits for it. An unexpected one is ignored.
-    pub(super) fn resolve_ack(&self, id: u64, args: Args) {
-        let waiting = self.acks().remove(&id);
-        if let Some(waiting) = waiting {
-            let _ = waiting.send(args);
-        }
-    }
-
-    /// Marks the socket as disconnected. Returns whether it was connected.
-    pub(super) fn mark_closed(&self, reason: DisconnectReason) -> bool {
-        let closed =
-            self.reason.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire);
-        if closed.is_err() {
-            return false;
-        }
-        let acks = std::mem::take(&mut *self.acks());
-        drop(acks);
-        self.closed.notify_waiters();
-        self.connection.changed.notify_one();
-        true
-    }
-
-    /// Disconnects the socket, without a word to the client. Must not be called under the lock of
-    /// the namespace.
-    pub(super) fn close(&self, reason: DisconnectReason) {
-        if self.mark_closed(reason) {
-            self.namespace.remove(self, reason);
-        }
-    }
-
-    /// Disconnects the socket, and tells the client.
-    pub(super) fn disconnect(&self, reason: DisconnectReason) {
-        if self.reason().is_some() {
-            return;
-        }
-        let parser = self.connection.shared.config.parser;
-        let packet = parser.encode_disconnect(self.namespace.name()).into();
-        if self.connection.sender.send(&packet) == SendOutcome::Full {
-            // The client must not believe that it is connected.
-            self.connection.sender.close(EndReason::ForcedClose);
-        }
-        self.close(reason);
-    }
-
-    /// Disconnects a client that is too slow, with its connection.
-    pub(super) fn close_slow(&self) {
-        self.close(DisconnectReason::SlowClient);
-        self.connection.sender.close(EndReason::ForcedClose);
-    }
-
-    pub(super) async fn closed(&self) -> DisconnectReason {
-        loop {
-            let notified = self.closed.notified();
-            // A close after this line wakes the future that was made before it.
-            if let Some(reason) = self.reason() {
-                return reason;
-            }
-            notified.await;
-        }
-    }
-
-    /// Answers an event.
-    pub(super) async fn acknowledge<T: Serialize + ?Sized>(&self, id: u64, answer: &T) -> Delivery {
-        let parser = self.connection.shared.config.parser;
-        match parser.encode(self.namespace.name(), Head::Ack(id), answer) {
-            Ok(packet) => self.send_waiting(&packet.finish(None).into()).await,
-            Err(error) => Delivery::Invalid(error),
-        }
-    }
 }
 
 impl<U> Clone for Socket<U> {
@@ -248,11 +73,6 @@ impl<U: Send + Sync + 'static> Socket<U> {
     /// The id of the socket, which the client knows as well.
     pub fn id(&self) -> SocketId {
         self.core.id
-    }
-
-    /// The namespace that the socket is in.
-    pub fn namespace(&self) -> Namespace<U> {
-        Namespace::new(self.core.namespace.clone())
     }
 
     /// The user that `authenticate` returned.
@@ -412,17 +232,6 @@ impl<U: Send + Sync + 'static> Socket<U> {
         }
     }
 
-    /// Addresses the other sockets in this room.
-    pub fn to(&self, room: impl Into<Arc<str>>) -> Broadcast<U> {
-        self.broadcast().to(room)
-    }
-
-    /// Addresses all other sockets of the namespace.
-    pub fn broadcast(&self) -> Broadcast<U> {
-        let target = Target { except_socket: Some(self.core.id), ..Target::default() };
-        Broadcast::new(self.core.namespace.clone(), target)
-    }
-
     /// Disconnects the socket from its namespace, and tells the client.
     ///
     /// The connection stays, if the client has it for other namespaces.
@@ -434,5 +243,18 @@ impl<U: Send + Sync + 'static> Socket<U> {
     pub fn close_connection(&self) {
         self.core.close(DisconnectReason::ServerNamespaceDisconnect);
         self.core.connection.sender.close(EndReason::ForcedClose);
+    }
+}
+
+impl Event {
+    /// Acknowledges the event, if the client asks for it. A client takes the first acknowledgement.
+    ///
+    /// The output of a handler of [`on`](NamespaceBuilder::on) is its acknowledgement; this is for
+    /// [`on_any`](NamespaceBuilder::on_any).
+    pub async fn acknowledge<U>(&self, socket: &Socket<U>, answer: impl Serialize) -> Delivery {
+        match self.ack_id {
+            Some(id) => socket.core.acknowledge(id, &answer).await,
+            None => Delivery::Closed,
+        }
     }
 }

@@ -1,0 +1,174 @@
+//! Clients that come back to a namespace, and the gate that keeps live packets behind missed ones.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::cores::{
+    ConnectionCore, Member, NamespaceCore, NamespaceState, RecoverableMember, Rooms, SocketCore,
+};
+use super::deliver::{Attempt, Delivery, SendMode};
+use super::reason::DisconnectReason;
+use crate::engine::{EndReason, Outgoing};
+use crate::id::SocketId;
+use crate::recovery::{Recovery, SavedSession};
+
+/// How many live packets may wait until a client has received the missed ones.
+const MAX_GATED_PACKETS: usize = 10_000;
+
+impl NamespaceCore {
+    /// Lets a client in that comes back, if nothing that it missed is lost. Sends it what it
+    /// missed.
+    pub(super) async fn recover(
+        self: &Arc<Self>,
+        connection: &Arc<ConnectionCore>,
+        private_id: SocketId,
+        offset: Option<&str>,
+        user: &Arc<dyn Any + Send + Sync>,
+    ) -> Option<Arc<SocketCore>> {
+        let recovery = self.recovery.as_ref()?;
+        let session = recovery.storage.session(private_id).await?;
+        if session.namespace != self.name {
+            return None;
+        }
+        let position = match offset {
+            // The client has received nothing yet.
+            None => session.recoverable_from,
+            Some(offset) => self.parse_offset(offset)?,
+        };
+        let (id, user) = (session.socket_id, user.clone());
+        let mut core = SocketCore::new(id, self.clone(), connection.clone(), user, true);
+        *core.is_gated.get_mut() = true;
+        let core = Arc::new(core);
+        let (session, registered_at) = self.take_over(&core, session);
+        let missed = if session.can_recover_from(position) {
+            recovery.storage.read(&self.name, position).await
+        } else {
+            None
+        };
+        let Some(missed) = missed.filter(|_| self.lock().gate(&core).is_some()) else {
+            core.mark_closed(DisconnectReason::TransportClose);
+            self.remove(&core, DisconnectReason::ServerNamespaceDisconnect);
+            return None;
+        };
+        self.send_connect(&core, Some(&session));
+        // Later ones wait behind the gate.
+        for logged in missed.into_iter().filter(|logged| logged.sequence <= registered_at) {
+            if session.includes(&logged) {
+                core.send_waiting(&logged.packet).await;
+            }
+        }
+        self.open_gate(&core).await;
+        Some(core)
+    }
+
+    /// Puts a gated socket in the place of the one with its id. Returns what is known of it, and
+    /// the sequence up to which live packets don't reach it.
+    fn take_over(&self, core: &Arc<SocketCore>, saved: SavedSession) -> (SavedSession, u64) {
+        let mut state = self.lock();
+        let previous = state.take(core.id);
+        let registered_at = self.sequence.load(Ordering::Relaxed);
+        let session = match &previous {
+            // The saved one may be older.
+            Some(Member { rooms: Rooms::Recoverable(member), .. }) => member.session.clone(),
+            _ => saved,
+        };
+        for room in session.current_rooms() {
+            state.rooms.entry(room.clone()).or_default().insert(core.id, core.clone());
+        }
+        let member = RecoverableMember { session: session.clone(), gate: Some(Vec::new()) };
+        let rooms = Rooms::Recoverable(Box::new(member));
+        state.members.insert(core.id, Member { core: core.clone(), rooms });
+        if let Some(recovery) = &self.recovery {
+            recovery.storage.put_session(&session, None);
+        }
+        drop(state);
+        if let Some(previous) = previous {
+            previous.core.mark_closed(DisconnectReason::TransportClose);
+        }
+        (session, registered_at)
+    }
+
+    /// Sends what came while a socket was gated, until nothing is left.
+    async fn open_gate(&self, core: &SocketCore) {
+        loop {
+            let waiting = {
+                let mut state = self.lock();
+                let Some(member) = state.recoverable(core) else { return };
+                match &mut member.gate {
+                    Some(gate) if !gate.is_empty() => std::mem::take(gate),
+                    Some(_) => {
+                        member.gate = None;
+                        // All that was dropped before is sent.
+                        member.session.first_dropped = None;
+                        core.is_gated.store(false, Ordering::Relaxed);
+                        return;
+                    }
+                    // Too much came. The client was told that it is recovered, so that it has to
+                    // come back.
+                    None => break,
+                }
+            };
+            for message in waiting {
+                core.send_waiting(&message).await;
+            }
+        }
+        core.connection.sender.close(EndReason::ForcedClose);
+    }
+}
+
+impl NamespaceState {
+    /// Returns what is known of a socket that can be recovered, unless another one has taken over
+    /// its id meanwhile.
+    fn recoverable(&mut self, core: &SocketCore) -> Option<&mut RecoverableMember> {
+        match self.members.get_mut(&core.id) {
+            Some(Member { core: current, rooms: Rooms::Recoverable(member) })
+                if std::ptr::eq(Arc::as_ptr(current), core) =>
+            {
+                Some(member)
+            }
+            _ => None,
+        }
+    }
+
+    fn gate(&mut self, core: &SocketCore) -> Option<&mut Vec<Outgoing>> {
+        self.recoverable(core)?.gate.as_mut()
+    }
+
+    /// Keeps a live packet until those that were missed are sent.
+    pub(super) fn hold(
+        &mut self,
+        core: &SocketCore,
+        message: &Outgoing,
+        mode: SendMode,
+    ) -> Attempt {
+        if mode == SendMode::Volatile {
+            return Attempt::Done(Delivery::Dropped(1));
+        }
+        let Some(member) = self.recoverable(core) else {
+            return Attempt::Done(Delivery::Closed);
+        };
+        match &mut member.gate {
+            Some(gate) if gate.len() < MAX_GATED_PACKETS => {
+                gate.push(message.clone());
+                Attempt::Done(Delivery::Queued)
+            }
+            gate => {
+                *gate = None;
+                Attempt::Done(Delivery::Closed)
+            }
+        }
+    }
+
+    /// Notes that a packet is lost for a socket.
+    pub(super) fn lose(&mut self, core: &SocketCore, sequence: u64, recovery: Option<&Recovery>) {
+        let Some(recovery) = recovery else { return };
+        if let Some(member) = self.recoverable(core) {
+            let before = member.session.first_dropped;
+            member.session.drop_packet(sequence);
+            if member.session.first_dropped != before {
+                recovery.storage.put_session(&member.session, None);
+            }
+        }
+    }
+}
