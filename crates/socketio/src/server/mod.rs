@@ -59,7 +59,7 @@ pub use self::socket::Socket;
 ///         socket.to("lobby").emit("message", text).await;
 ///     })
 ///     .open();
-/// let server = fullduplex::Server::bind("127.0.0.1:3000").await?;
+/// let server = fullduplex::server::Server::bind("127.0.0.1:3000").await?;
 /// io.serve(server).await
 /// # }
 /// ```
