@@ -133,9 +133,9 @@ for (const [name, options] of Object.entries(transports)) {
       recovered += 1;
     });
     socket.emit("count", room, last);
-    // A client that is told to close amid an upgrade keeps what came with the last poll, and asks for
-    // it again when it comes back.
-    const cut = () => { if (socket.connected && !socket.io.engine.upgrading) socket.io.engine.close(); };
+    // Amid an upgrade as well: the last poll then brings no event, as the client would keep it and
+    // ask for it again when it comes back.
+    const cut = () => { if (socket.connected) socket.io.engine.close(); };
     const cutting = setInterval(cut, 60);
     await done;
     clearInterval(cutting);

@@ -264,13 +264,18 @@ impl State {
     fn is_writable(&self) -> bool {
         match &self.websocket {
             Some(_) => !self.is_flushing,
-            None => self.poll.is_some(),
+            None => self.has_poll_for_messages(),
         }
     }
 
     /// Whether the last message has left the queue, or does when the lock is released.
     fn is_sent(&self) -> bool {
-        self.poll.is_some() || !self.protocol.has_queued() && !self.is_flushing
+        self.has_poll_for_messages() || !self.protocol.has_queued() && !self.is_flushing
+    }
+
+    /// Whether a GET waits whose response carries what is queued.
+    fn has_poll_for_messages(&self) -> bool {
+        self.poll.is_some() && !self.protocol.is_leaving_polling()
     }
 
     /// Hands what is queued to the WebSocket, as far as it takes it.

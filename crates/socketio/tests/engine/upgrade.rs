@@ -4,7 +4,9 @@ use bytes::Bytes;
 use fullduplex::client::Proxies;
 use fullduplex::server::Server;
 use fullduplex::{Client, CloseCode, Message, WebSocket};
-use fullduplex_socketio::engine::{EndReason, Engine, EngineConfig};
+use fullduplex_socketio::engine::{
+    EndReason, Engine, EngineConfig, Outgoing, SendOutcome, Session,
+};
 use tokio::time::timeout;
 
 use crate::client::Polling;
@@ -126,6 +128,28 @@ async fn upgrade_frees_a_poll_that_waits() {
     assert_eq!(text(&mut websocket).await, "3probe");
     let answered = timeout(Duration::from_secs(10), waiting).await.unwrap();
     assert_eq!(answered.unwrap(), "6");
+}
+
+#[tokio::test]
+async fn upgrade_holds_messages_until_it_is_complete() {
+    let (senders, mut sender) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |mut session: Session| {
+        let _ = senders.send(session.sender().clone());
+        async move { while session.recv().await.is_some() {} }
+    };
+    let engine = Engine::new(EngineConfig::default(), handler).unwrap();
+    let url = serve(&engine).await;
+    let (session, mut websocket) = upgrading(&engine, &url).await;
+    let sender = sender.recv().await.unwrap();
+    websocket.send("2probe").await.unwrap();
+    assert_eq!(text(&mut websocket).await, "3probe");
+    assert_eq!(sender.send(&Outgoing::text("held")), SendOutcome::Queued);
+    assert_eq!(sender.send_volatile(&Outgoing::text("now or never")), SendOutcome::Full);
+    assert_eq!(session.poll().await.brief(), (200, "6"));
+    websocket.send("5").await.unwrap();
+    assert_eq!(text(&mut websocket).await, "4held");
+    assert_eq!(sender.send(&Outgoing::text("sent")), SendOutcome::Sent);
+    assert_eq!(text(&mut websocket).await, "4sent");
 }
 
 #[tokio::test]

@@ -50,8 +50,8 @@ impl Heartbeat {
         }
     }
 
-    /// Extends the time that the client has to answer, as the application keeps the server from
-    /// reading.
+    /// Extends the time that the client has to answer, as the server does not read, or has not sent
+    /// the ping.
     pub(super) fn extend(&mut self, now: Instant) {
         self.pong_by = Some(now + self.timeout);
     }

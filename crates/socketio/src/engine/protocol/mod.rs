@@ -187,8 +187,9 @@ impl Protocol {
             self.heartbeat.delay(now);
         }
         if self.heartbeat.tick(now) == Beat::Late {
-            // A pong may be among what is not read.
-            if self.is_inbox_full() {
+            // A pong may be among what is not read, and a ping waits for the end of an upgrade.
+            let is_held = self.is_leaving_polling() && self.heartbeat.owes_ping();
+            if self.is_inbox_full() || is_held {
                 self.heartbeat.extend(now);
             } else {
                 self.end(EndReason::PingTimeout);

@@ -64,6 +64,13 @@ impl Protocol {
             return None;
         }
         let mut payload = PayloadWriter::new(self.config.max_payload);
+        if self.is_leaving_polling() {
+            // Lets the client pause, so that it can complete the upgrade. It may have been told to
+            // close, and then discards what else came with its last poll.
+            payload.push(b"6");
+            self.poll_answered();
+            return Some(payload.finish());
+        }
         match self.phase {
             Phase::Ended(EndReason::TransportClose) => _ = payload.push(b"6"),
             Phase::Ended(_) => _ = payload.push(b"1"),
@@ -81,17 +88,23 @@ impl Protocol {
         {
             self.end(reason);
         }
-        // Lets the client pause, so that it can complete the upgrade.
-        if payload.is_empty() && self.probe.as_ref().is_some_and(super::Probe::is_probed) {
-            payload.push(b"6");
-        }
         if payload.is_empty() {
             return None;
         }
+        self.poll_answered();
+        Some(payload.finish())
+    }
+
+    fn poll_answered(&mut self) {
         if let Carrier::Polling(polling) = &mut self.carrier {
             polling.polls = false;
         }
-        Some(payload.finish())
+    }
+
+    /// Whether the client has probed a WebSocket: what is queued waits for its upgrade, or for the
+    /// end of the probe.
+    pub(crate) fn is_leaving_polling(&self) -> bool {
+        self.probe.as_ref().is_some_and(super::Probe::is_probed)
     }
 
     /// A POST has arrived, whose content is to be read.

@@ -171,8 +171,8 @@ fn upgrade_answers_every_poll_until_it_is_complete() {
         assert_eq!(session.take_payload().unwrap(), "6");
         session.begin_poll().unwrap();
     }
-    assert_eq!(session.take_payload().unwrap(), "6");
     send(&mut session, "a");
+    assert_eq!(session.take_payload().unwrap(), "6", "messages wait for the end of the upgrade");
     assert!(session.front_frame().is_none());
     assert_eq!(session.receive_probe(Message::text("5")), ProbeStep::Upgraded);
     assert!(matches!(session.front_frame(), Some(Frame::Message(_))));
@@ -197,6 +197,61 @@ fn upgrade_that_fails_leaves_polling_whole() {
         assert!(!session.is_probing(), "it has a deadline");
         assert_eq!(session.end_reason(), None);
     }
+}
+
+#[test]
+fn upgrade_that_ends_after_the_probe_lets_polling_go_on() {
+    for is_closing in [false, true] {
+        let (mut session, now) = protocol(TransportKind::Polling);
+        assert!(session.begin_probe(now));
+        assert_eq!(session.receive_probe(Message::text("2probe")), ProbeStep::Answer);
+        send(&mut session, "a");
+        if is_closing {
+            session.close(EndReason::ForcedClose, now);
+        }
+        session.begin_poll().unwrap();
+        assert_eq!(session.take_payload().unwrap(), "6");
+        assert_eq!(session.end_reason(), None);
+        session.begin_poll().unwrap();
+        session.probe_ended();
+        assert!(session.take_payload().unwrap().starts_with(b"4a"), "{is_closing}");
+    }
+}
+
+#[test]
+fn upgrade_completes_before_a_session_closes() {
+    let (mut session, now) = protocol(TransportKind::Polling);
+    assert!(session.begin_probe(now));
+    assert_eq!(session.receive_probe(Message::text("2probe")), ProbeStep::Answer);
+    send(&mut session, "a");
+    session.close(EndReason::ForcedClose, now);
+    assert_eq!(session.receive_probe(Message::text("5")), ProbeStep::Upgraded);
+    session.finish_close();
+    assert_eq!(session.end_reason(), None);
+    assert!(matches!(session.front_frame(), Some(Frame::Message(_))));
+    session.pop_frame();
+    session.finish_close();
+    assert_eq!(session.end_reason(), Some(EndReason::ForcedClose));
+}
+
+#[test]
+fn upgrade_holds_a_ping_without_ending_the_session() {
+    let second = Duration::from_secs(1);
+    let config = EngineConfig::default().ping_timeout(second).upgrade_timeout(10 * second);
+    let start = Instant::now();
+    let mut session = Protocol::new(Arc::new(config), TransportKind::Polling, start);
+    session.tick(start + 25 * second);
+    assert!(session.begin_probe(start + 25 * second));
+    assert_eq!(session.receive_probe(Message::text("2probe")), ProbeStep::Answer);
+    session.begin_poll().unwrap();
+    assert_eq!(session.take_payload().unwrap(), "6");
+    session.tick(start + 27 * second);
+    assert_eq!(session.end_reason(), None);
+    assert_eq!(session.receive_probe(Message::text("5")), ProbeStep::Upgraded);
+    assert!(matches!(session.front_frame(), Some(Frame::Ping)));
+    session.pop_frame();
+    session.tick(start + 29 * second);
+    assert_eq!(session.end_reason(), Some(EndReason::PingTimeout));
 }
 
 /// What a client sends.
@@ -496,15 +551,14 @@ impl World {
 
     /// What the owner of a session does after each change.
     fn server_goes_on(&mut self) {
+        let is_upgrading = self.session.is_leaving_polling();
         if self.get == Get::Waits
             && let Some(payload) = self.session.take_payload()
         {
+            assert!(!is_upgrading || payload == "6", "a poll brings {payload:?} during an upgrade");
             self.get = Get::Answered(payload);
         }
-        assert!(
-            self.get != Get::Waits || !self.session.probe.as_ref().is_some_and(Probe::is_probed),
-            "a poll waits during an upgrade"
-        );
+        assert!(self.get != Get::Waits || !is_upgrading, "a poll waits during an upgrade");
         if let Some(wire) = self.wire.as_mut().filter(|wire| !wire.server_has_closed) {
             while wire.to_client.len() < CAPACITY {
                 let text = match self.session.front_frame() {
