@@ -37,9 +37,7 @@ async function talk(url, options) {
     if (number === 200) done();
   }));
   socket.emit("count", socket.id + " room", 200);
-  // A client that is told to close amid an upgrade keeps what came with the last poll, and asks for
-  // it again when it comes back.
-  const cut = () => { if (socket.connected && !socket.io.engine.upgrading) socket.io.engine.close(); };
+  const cut = () => { if (socket.connected) socket.io.engine.close(); };
   const cutting = setInterval(cut, 80);
   await done;
   clearInterval(cutting);

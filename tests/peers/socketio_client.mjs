@@ -100,8 +100,11 @@ check("a cut connection is made again", async () => {
   for (const options of Object.values(transports)) {
     const socket = await connect(plain, options);
     const id = socket.id;
+    let last;
+    socket.on("goodbye", text => last = text);
     socket.emit("cut");
     await once(socket, "disconnect");
+    assert.equal(last, "cut");
     // The official client does not come back by itself if the server closed the session.
     if (!socket.active) socket.connect();
     await once(socket, "connect");

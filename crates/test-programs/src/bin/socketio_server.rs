@@ -100,5 +100,8 @@ fn define(namespace: NamespaceBuilder) -> NamespaceBuilder<User> {
             acks.map(|acks| vec![acks.answers.len(), acks.missing.len()]).unwrap_or_default()
         })
         .on("kick", async |socket: Socket<User>, (): ()| socket.disconnect())
-        .on("cut", async |socket: Socket<User>, (): ()| socket.close_connection())
+        .on("cut", async |socket: Socket<User>, (): ()| {
+            socket.emit("goodbye", "cut").await;
+            socket.close_connection();
+        })
 }

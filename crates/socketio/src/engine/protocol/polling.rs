@@ -82,10 +82,13 @@ impl Protocol {
                 self.queue.write_to(&mut payload);
             }
         }
+        // In a response of its own: the official client forgets what it did not handle yet when it
+        // reads this packet.
         if let Phase::Closing(reason, _) = self.phase
             && self.queue.is_empty()
-            && payload.push(b"1")
+            && payload.is_empty()
         {
+            payload.push(b"1");
             self.end(reason);
         }
         if payload.is_empty() {
