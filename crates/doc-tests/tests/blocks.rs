@@ -21,10 +21,11 @@ fn each_block(mut check: impl FnMut(&str, &str, &Block<'_>)) {
 
 #[test]
 fn blocks_name_their_language() {
-    const KNOWN: [&str; 16] = [
+    const KNOWN: [&str; 17] = [
         "rust",
         "toml",
         "json",
+        "jsonl",
         "text",
         "sh",
         "console",
@@ -65,6 +66,12 @@ fn blocks_of_toml_and_json_can_be_parsed() {
         "json" => {
             let parsed = serde_json::from_str::<serde_json::Value>(&block.text);
             assert!(parsed.is_ok(), "{place}: {}", parsed.unwrap_err());
+        }
+        "jsonl" => {
+            for line in block.text.lines() {
+                let parsed = serde_json::from_str::<serde_json::Value>(line);
+                assert!(parsed.is_ok(), "{place}: {}", parsed.unwrap_err());
+            }
         }
         _ => {}
     });
