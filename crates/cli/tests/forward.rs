@@ -238,6 +238,9 @@ fn forward_carries_unix_sockets_and_a_subprotocol() {
     let lines: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["subprotocol"], "binary", "{log}");
+    // As those of `fdx serve`: a Unix socket has no address.
+    let fields = lines[0].as_object().unwrap();
+    assert!(fields["address"].is_null() && fields["port"].is_null(), "{log}");
     assert_eq!((&lines[1]["clean"], &lines[1]["sent"]["bytes"]), (&true.into(), &100_000.into()));
     assert!(!Path::new(&near).exists());
     server.signal("-TERM");

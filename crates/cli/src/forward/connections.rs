@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fullduplex::server::listen::Listener;
 use fullduplex::{Client, Error, NetStream, WebSocket};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::sleep;
 
@@ -66,7 +66,7 @@ impl Connections {
                 Ok((socket, from, permit)) => {
                     let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
                     tokio::spawn(async move {
-                        this.forward(socket, &from, stopped, open).await;
+                        this.forward(socket, from, stopped, open).await;
                         drop(permit);
                     });
                 }
@@ -84,7 +84,7 @@ impl Connections {
     async fn next(
         &self,
         listener: &Listener,
-    ) -> io::Result<(NetStream, String, OwnedSemaphorePermit)> {
+    ) -> io::Result<(NetStream, Option<SocketAddr>, OwnedSemaphorePermit)> {
         let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (socket, from): (NetStream, Option<SocketAddr>) = match listener {
             Listener::Tcp(listener) => {
@@ -96,7 +96,6 @@ impl Connections {
             Listener::Unix(listener) => (listener.accept().await?.0.into(), None),
             _ => return Err(io::ErrorKind::Unsupported.into()),
         };
-        let from = from.map_or("unix".into(), |from| from.to_string());
         Ok((socket, from, permit))
     }
 
@@ -104,7 +103,7 @@ impl Connections {
     async fn forward(
         &self,
         socket: NetStream,
-        from: &str,
+        from: Option<SocketAddr>,
         mut stopped: Stopped,
         open: mpsc::Sender<()>,
     ) {
@@ -132,13 +131,14 @@ impl Connections {
     }
 
     /// Writes the lines about a connection for which no WebSocket was opened.
-    fn log_error(&self, from: &str, error: &Error) {
+    fn log_error(&self, from: Option<SocketAddr>, error: &Error) {
+        let name = display_name(from);
         let text = connect_error(error);
         if let Some(format) = self.log.filter(|format| format.json) {
             let status = error.response().map(|response| response.status().as_u16());
-            return format.rejected(from, vec![("client", json!(from))], status, &text);
+            return format.rejected(&name, address_fields(from), status, &text);
         }
-        log_line!("fdx forward: {from}: {text}");
+        log_line!("fdx forward: {name}: {text}");
         let mut last = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
         if *last != text {
             for line in connect_error_details(&self.url, error) {
@@ -155,18 +155,32 @@ async fn stop(stopped: &mut Stopped) {
     let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
 }
 
+/// Returns the name of a connection in lines of text: its address, or "unix".
+fn display_name(from: Option<SocketAddr>) -> String {
+    from.map_or("unix".into(), |from| from.to_string())
+}
+
+/// Returns the fields of a connection's address, as `fdx serve --log=json` has them. They are null
+/// for a Unix socket.
+fn address_fields(from: Option<SocketAddr>) -> Vec<(&'static str, Value)> {
+    let address = from.map(|from| from.ip().to_string());
+    vec![("address", json!(address)), ("port", json!(from.map(|from| from.port())))]
+}
+
 /// Writes the line of a WebSocket that is open.
 fn opened(
     format: LogFormat,
-    from: &str,
+    from: Option<SocketAddr>,
     websocket: &WebSocket,
     open: mpsc::Sender<()>,
 ) -> ConnectionLog {
     let subprotocol = websocket.subprotocol();
-    let fields = vec![("client", json!(from)), ("subprotocol", json!(subprotocol))];
+    let mut fields = address_fields(from);
+    fields.push(("subprotocol", json!(subprotocol)));
+    let name = display_name(from);
     let line = match subprotocol {
-        Some(subprotocol) => format!("{from}, subprotocol {}", printable(subprotocol)),
-        None => from.to_owned(),
+        Some(subprotocol) => format!("{name}, subprotocol {}", printable(subprotocol)),
+        None => name,
     };
     ConnectionLog::open(format, line, fields, open)
 }
