@@ -86,7 +86,7 @@ pub trait ConnectionTap: Send + 'static {
     }
 }
 
-/// A direction of a connection.
+/// A direction of a connection. It is complete: there are two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the peer to this side.
