@@ -39,6 +39,7 @@ pub(crate) struct Panicking {
 }
 
 impl Panicking {
+    #[cfg(feature = "tls")]
     pub(crate) fn new(pipe: Pipe, at: At, armed: Arc<AtomicBool>) -> Self {
         Self { pipe, at, armed }
     }
