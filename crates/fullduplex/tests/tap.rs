@@ -295,8 +295,8 @@ async fn tap_that_panics_is_dropped_and_the_websocket_goes_on() {
     let (mut client, server) = tapped_pair(Panics(Arc::clone(&calls)));
     tokio::spawn(echo(server));
     say(&mut client, "one").await;
-    // Masked bytes show no `!` by chance alone: all 256 values of a byte do.
-    let all: Vec<u8> = (0..=255).cycle().take(64 << 10).collect();
+    // Masked bytes show no `!` by chance alone: all 256 values do, under each byte of the key.
+    let all: Vec<u8> = (0..=255).flat_map(|byte| [byte; 4]).cycle().take(64 << 10).collect();
     client.send(Message::Binary(all.into())).await.unwrap();
     assert!(client.next().await.unwrap().is_ok());
     let before = *calls.lock().unwrap();
