@@ -15,7 +15,7 @@ const [FDX, NATIVE, WASM, CHROMIUM, FIREFOX, NODE, DENO, BUN] = process.argv.sli
 const HERE = fileURLToPath(new URL("client_tests", import.meta.url));
 const MINUTES = 60000;
 // What a page loads for a WebSocket.
-const WASM_LIMIT = 36500, WHOLE_LIMIT = 41500;
+const WASM_LIMIT = 30000, WHOLE_LIMIT = 38000;
 
 /** Prints the lines of one place, with its name. */
 function print(place, lines) {

@@ -10,14 +10,14 @@ use fullduplex_proto::ReadyState;
 
 use crate::web::connection::{Connection, Work};
 use crate::web::socket::Socket;
-use crate::web::time::{Instant, Sleep, sleep, timed_out};
+use crate::web::time::{Instant, Millis, Sleep, millis, sleep_millis, timed_out};
 
 /// The time in which the closing must make progress, as natively.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Millis = 10_000.0;
 
 /// The pauses between two looks at `bufferedAmount`, for whose changes there is no event.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(32);
+const SHORTEST_PAUSE: Millis = 1.0;
+const LONGEST_PAUSE: Millis = 32.0;
 
 /// Connects, and moves messages until the connection has ended.
 pub(super) async fn run(connection: Arc<Connection>, url: String, connect_timeout: Duration) {
@@ -28,7 +28,7 @@ pub(super) async fn run(connection: Arc<Connection>, url: String, connect_timeou
 }
 
 async fn drive(connection: &Connection, socket: &Socket, connect_timeout: Duration) {
-    let mut deadline = Deadline::new(connect_timeout);
+    let mut deadline = Deadline::new(millis(connect_timeout));
     let mut pause = SHORTEST_PAUSE;
     let mut buffered = 0;
     let mut is_closing = false;
@@ -53,15 +53,19 @@ async fn drive(connection: &Connection, socket: &Socket, connect_timeout: Durati
                     ReadyState::Open => None,
                     _ => Some(deadline.left()),
                 };
-                if left == Some(Duration::ZERO) {
+                if left.is_some_and(|left| left <= 0.0) {
                     give_up(connection, connect_timeout);
                     continue;
                 }
                 let looks = watches_buffer && !socket.wakes_when_sent();
                 let pause_now = looks.then_some(pause);
-                let timer = left.into_iter().chain(pause_now).min().map(sleep);
+                let timer = match (left, pause_now) {
+                    (Some(left), Some(pause)) => Some(left.min(pause)),
+                    (left, pause) => left.or(pause),
+                };
+                let timer = timer.map(sleep_millis);
                 pause =
-                    if watches_buffer { (pause * 2).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
+                    if watches_buffer { (pause * 2.0).min(LONGEST_PAUSE) } else { SHORTEST_PAUSE };
                 changed(connection, timer).await;
             }
         }
@@ -89,11 +93,11 @@ async fn changed(connection: &Connection, mut timer: Option<Sleep>) {
 /// A time limit.
 struct Deadline {
     since: Instant,
-    after: Duration,
+    after: Millis,
 }
 
 impl Deadline {
-    fn new(after: Duration) -> Self {
+    fn new(after: Millis) -> Self {
         Self { since: Instant::now(), after }
     }
 
@@ -101,7 +105,7 @@ impl Deadline {
         self.since = Instant::now();
     }
 
-    fn left(&self) -> Duration {
-        self.after.saturating_sub(self.since.elapsed())
+    fn left(&self) -> Millis {
+        self.after - self.since.elapsed_millis()
     }
 }

@@ -13,9 +13,19 @@ use wasm_bindgen::{JsCast, JsValue};
 use crate::base::error::{Error, ErrorKind};
 use crate::web::bindings;
 
+/// Milliseconds, as JavaScript has them. Computing with a `Duration` takes more code, which a page
+/// loads.
+pub(super) type Millis = f64;
+
+/// Returns a duration in milliseconds.
+#[allow(clippy::cast_precision_loss, reason = "it is far longer than any program runs")]
+pub(super) fn millis(duration: Duration) -> Millis {
+    duration.as_secs() as f64 * 1000.0 + f64::from(duration.subsec_nanos()) / 1e6
+}
+
 /// A moment, in milliseconds of a clock that never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(crate) struct Instant(f64);
+pub(crate) struct Instant(Millis);
 
 impl Instant {
     pub(crate) fn now() -> Self {
@@ -28,7 +38,11 @@ impl Instant {
         reason = "such a cast saturates, and is shorter than a checked conversion"
     )]
     pub(crate) fn elapsed(self) -> Duration {
-        Duration::from_micros(((bindings::now() - self.0) * 1000.0) as u64)
+        Duration::from_micros((self.elapsed_millis() * 1000.0) as u64)
+    }
+
+    pub(super) fn elapsed_millis(self) -> Millis {
+        bindings::now() - self.0
     }
 }
 
@@ -47,11 +61,14 @@ struct SleepState {
 }
 
 /// Waits for a time, which JavaScript bounds to 24 days.
-#[allow(clippy::cast_precision_loss, reason = "it is bounded")]
 pub(crate) fn sleep(after: Duration) -> Sleep {
+    sleep_millis(millis(after))
+}
+
+/// Waits for these milliseconds, as [`sleep`] does.
+pub(super) fn sleep_millis(after: Millis) -> Sleep {
     // Rounded up, so that it is not early. A longer one would not wait at all.
-    let nanos = f64::from(after.subsec_nanos());
-    let millis = (after.as_secs() as f64 * 1000.0 + nanos / 1e6).ceil().min(f64::from(i32::MAX));
+    let millis = after.ceil().min(f64::from(i32::MAX));
     let state = Rc::new(RefCell::new(SleepState::default()));
     let callback: Closure<dyn FnMut()> = Closure::new({
         let state = state.clone();
@@ -90,7 +107,12 @@ impl Drop for Sleep {
 /// Returns the error of a deadline. Its time is in milliseconds, as the code that displays a
 /// `Duration` is long.
 pub(crate) fn timed_out(setting: &'static str, after: Duration) -> Error {
-    let millis = usize::try_from(after.as_millis()).unwrap_or(usize::MAX);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "such a cast saturates"
+    )]
+    let millis = millis(after) as usize;
     let message = format!("timed out: {setting} ({millis} ms)");
     Error::new(ErrorKind::Timeout, message)
 }

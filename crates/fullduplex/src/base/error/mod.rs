@@ -207,7 +207,10 @@ impl Error {
         #[cfg(target_family = "wasm")]
         let message = match info.cause {
             CloseCause::Protocol(_) => "a message is larger than max_message_size",
-            cause => cause.description(),
+            CloseCause::MaxBuffered => const { CloseCause::MaxBuffered.description() },
+            CloseCause::CloseTimeout => const { CloseCause::CloseTimeout.description() },
+            CloseCause::Undisclosed => const { CloseCause::Undisclosed.description() },
+            _ => const { CloseCause::Handshake.description() },
         };
         #[cfg(not(target_family = "wasm"))]
         let message = match (info.cause, &info.received) {
