@@ -40,11 +40,11 @@ impl Toolchain {
         let packages = ["rustc-web", "rust-web-src", "rust-web-llvm"];
         let usr = env::unpacked("rustc-web", &packages)?.join("usr");
         let script = usr.join("rustc.sh");
-        let usr = usr.display();
-        // Its linker is a program of its sysroot.
+        let linker = linker_of(&usr)?;
+        let (usr, linker) = (usr.display(), linker.display());
         let text = format!(
             "#!/bin/sh\nexport LD_LIBRARY_PATH={usr}/lib/x86_64-linux-gnu:{usr}/lib\n\
-             exec {usr}/bin/rustc --sysroot {usr} \"$@\"\n"
+             export PATH={linker}:$PATH\nexec {usr}/bin/rustc --sysroot {usr} \"$@\"\n"
         );
         fs::write(&script, text).map_err(|error| error.to_string())?;
         make_executable(&script)?;
@@ -68,6 +68,19 @@ impl Toolchain {
 /// Where programs for other targets are built.
 pub(crate) fn folder() -> PathBuf {
     target().join("web")
+}
+
+/// Returns a folder with the linker `rust-lld`, which Debian's compiler has as a link to a program
+/// of a package that it does not need itself, such as `lld-22`.
+fn linker_of(usr: &Path) -> Result<PathBuf, String> {
+    let name = fs::read_link(usr.join("bin/rust-lld")).map_err(|error| error.to_string())?;
+    let package = name.to_str().unwrap_or_default();
+    let folder = env::unpacked("rustc-web-linker", &[package])?.join("usr/bin");
+    let link = folder.join("rust-lld");
+    if !link.exists() {
+        std::os::unix::fs::symlink(&name, link).map_err(|error| error.to_string())?;
+    }
+    Ok(folder)
 }
 
 /// Asks rustup, which may not reach its server.
