@@ -179,8 +179,9 @@ impl<U: Send + Sync + 'static, N> NamespaceBuilder<U, N> {
 
     /// Sets the handler of an event.
     ///
-    /// `T` is the type of the arguments, as in [`Args::get`]: a tuple takes all, any other type the
-    /// first. The output is the acknowledgement if the client asks for one; `()` has no arguments.
+    /// `T` is the type of the arguments, as in [`Args::get`](crate::Args::get): a tuple takes all,
+    /// any other type the first. The output is the acknowledgement if the client asks for one; `()`
+    /// has no arguments.
     /// An event whose arguments are of another type goes to
     /// [`on_invalid`](NamespaceBuilder::on_invalid) instead.
     pub fn on<T, R, F, Fut>(self, event: &str, handler: F) -> Self

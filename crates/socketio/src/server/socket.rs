@@ -249,8 +249,8 @@ impl<U: Send + Sync + 'static> Socket<U> {
 impl Event {
     /// Acknowledges the event, if the client asks for it. A client takes the first acknowledgement.
     ///
-    /// The output of a handler of [`on`](NamespaceBuilder::on) is its acknowledgement; this is for
-    /// [`on_any`](NamespaceBuilder::on_any).
+    /// The output of a handler of [`on`](crate::NamespaceBuilder::on) is its acknowledgement; this
+    /// is for [`on_any`](crate::NamespaceBuilder::on_any).
     pub async fn acknowledge<U>(&self, socket: &Socket<U>, answer: impl Serialize) -> Delivery {
         match self.ack_id {
             Some(id) => socket.core.acknowledge(id, &answer).await,
