@@ -318,6 +318,15 @@ impl EncodedFrameHeader {
         (payload_len < 126).then_some([first, payload_len as u8])
     }
 
+    /// Encodes the header of an unmasked frame with a 16-bit length; `None` for a longer payload,
+    /// which must not be shorter than 126 bytes.
+    #[inline]
+    pub(crate) fn medium(opcode: OpCode, fin: bool, payload_len: usize) -> Option<[u8; 4]> {
+        let first = opcode as u8 | if fin { FIN } else { 0 };
+        let [high, low] = u16::try_from(payload_len).ok()?.to_be_bytes();
+        Some([first, 126, high, low])
+    }
+
     /// Returns the encoded bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {

@@ -95,3 +95,20 @@ fn frame_lengths_are_minimal_and_63_bits() {
     assert_eq!(long(u64::MAX).unwrap_err(), E::LengthTopBit);
     assert_eq!(long(u64::MAX >> 1).unwrap().payload_len, u64::MAX >> 1);
 }
+
+#[test]
+fn frame_headers_without_a_mask_are_the_same_by_each_encoder() {
+    for len in [0, 1, 125, 126, 127, 255, 256, 0xFFFF, 0x1_0000] {
+        for (opcode, fin) in [(OpCode::Text, true), (OpCode::Binary, false)] {
+            let header = EncodedFrameHeader::new(opcode, fin, None, len as u64);
+            let short = EncodedFrameHeader::short(opcode, fin, len);
+            let medium = EncodedFrameHeader::medium(opcode, fin, len);
+            assert_eq!((short.is_some(), medium.is_some()), (len < 126, len <= 0xFFFF), "{len}");
+            match (short, medium) {
+                (Some(short), _) => assert_eq!(short, header.as_bytes(), "{len}"),
+                (None, Some(medium)) => assert_eq!(medium, header.as_bytes(), "{len}"),
+                (None, None) => {}
+            }
+        }
+    }
+}

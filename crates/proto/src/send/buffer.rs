@@ -28,6 +28,14 @@ impl SendBuffer {
         self.queue.is_empty() && self.tail.is_empty()
     }
 
+    /// Appends the header and the payload of a frame to the tail. Returns their length.
+    #[inline]
+    pub(crate) fn append(&mut self, header: &[u8], payload: &[u8]) -> usize {
+        self.tail.extend_from_slice(header);
+        self.tail.extend_from_slice(payload);
+        header.len() + payload.len()
+    }
+
     /// Moves the bytes of the tail to the queue.
     pub(crate) fn seal(&mut self, ends_frame: bool) {
         if !self.tail.is_empty() {

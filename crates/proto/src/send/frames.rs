@@ -87,27 +87,30 @@ impl Sender {
     /// Appends a complete frame to the tail, with a copy of the payload.
     #[inline]
     pub(super) fn push_inline(&mut self, start: FrameStart, fin: bool, payload: &[u8]) {
-        // A server's short frame is done first, with the fewest checks.
+        // A server's frames are done first, with the fewest checks.
         if self.masks.is_none()
             && !start.compressed
             && let Some(buffer) = &mut self.buffer
-            && let Some(header) = EncodedFrameHeader::short(start.opcode, fin, payload.len())
         {
-            buffer.tail.extend_from_slice(&header);
-            buffer.tail.extend_from_slice(payload);
-            self.buffered += header.len() + payload.len();
-            return;
+            if let Some(header) = EncodedFrameHeader::short(start.opcode, fin, payload.len()) {
+                self.buffered += buffer.append(&header, payload);
+                return;
+            }
+            if let Some(header) = EncodedFrameHeader::medium(start.opcode, fin, payload.len()) {
+                self.buffered += buffer.append(&header, payload);
+                return;
+            }
         }
         let key = self.next_key();
         let tail = &mut self.buffer.get_or_insert_default().tail;
-        let header = start.header(fin, key, payload.len());
-        tail.extend_from_slice(header.as_bytes());
+        let before = tail.len();
+        tail.extend_from_slice(start.header(fin, key, payload.len()).as_bytes());
         let payload_start = tail.len();
         tail.extend_from_slice(payload);
         if let Some(key) = key {
             mask::apply(&mut tail[payload_start..], key);
         }
-        self.buffered += header.as_bytes().len() + payload.len();
+        self.buffered += tail.len() - before;
     }
 
     /// Returns the size up to which payloads are copied.
