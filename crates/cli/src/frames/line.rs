@@ -18,7 +18,14 @@ pub(super) fn of_frame(shown: &ConversationFrame, is_answer: bool) -> String {
     let _ = write!(line, "{} B", frame.payload_seen);
     let is_unread = frame.violation.is_some() || frame.is_ignored;
     if let Some((code, reason)) = frame.close() {
-        let _ = write!(line, " {} {reason:?}", code.get());
+        let _ = write!(line, " {}", code.get());
+        // The reason of one that breaks a rule need not be UTF-8.
+        match frame.payload.get(2..) {
+            Some(bytes) if std::str::from_utf8(bytes).is_err() => line.push_str(&quoted(bytes)),
+            _ => {
+                let _ = write!(line, " {reason:?}");
+            }
+        }
         line.push_str(if is_answer { " (the answer)" } else { " (the first)" });
     } else if (frame.is_control() || is_unread) && !frame.payload.is_empty() {
         line.push_str(&quoted(&frame.payload));
@@ -40,6 +47,12 @@ pub(super) fn of_cut_frame(frame: &Frame) -> String {
     let _ = write!(line, "cut after {seen} of {len} B");
     line.push_str(&faults(frame));
     printable(&line)
+}
+
+/// Returns the line of a header within which the transport ended.
+pub(super) fn of_cut_header(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("cut within a header: {}", bytes.join(" "))
 }
 
 /// Returns the opcode, the bits, and the form of the length.
@@ -166,6 +179,12 @@ mod tests {
                 r#"close fin mask len7 2 B 1000 "" (the answer)"#,
             ]
         );
+    }
+
+    #[test]
+    fn line_of_a_close_shows_a_reason_that_is_no_text_in_hexadecimal() {
+        let lines = lines(&[(Role::Server, b"\x88\x04\x03\xe8\xff\xfe")]);
+        assert!(lines[0].starts_with("close fin len7 4 B 1000 fffe (the first) !! "), "{lines:?}");
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::session::FrameSwitch;
 /// The most bytes of a payload that are kept. A line shows fewer.
 const MAX_PAYLOAD: usize = 256;
 
+/// The longest header of a frame, in bytes.
+const MAX_HEADER: usize = 14;
+
 /// The label of a connection among several, as an extension of its request.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionLabel(pub(crate) String);
@@ -37,6 +40,16 @@ struct ConnectionFrames {
     role: Role,
     opened: Instant,
     conversation: Conversation,
+    /// What was sent, and what was received.
+    unfinished: [Unfinished; 2],
+}
+
+/// The bytes of a direction after its last complete frame.
+#[derive(Default)]
+struct Unfinished {
+    len: u64,
+    /// The last of them, as many as a header has.
+    last: Vec<u8>,
 }
 
 impl Tap for FrameTap {
@@ -49,6 +62,7 @@ impl Tap for FrameTap {
             role: opening.role,
             opened: Instant::now(),
             conversation: Conversation::new().with_limits(limits).with_deflate(opening.deflate),
+            unfinished: Default::default(),
         }))
     }
 }
@@ -59,8 +73,11 @@ impl ConnectionFrames {
         let at = self.time(at);
         let sender = self.sender(direction);
         let mut is_closing = self.conversation.first_close().is_some();
-        let Self { tap, label, conversation, .. } = self;
+        let Self { tap, label, conversation, unfinished, .. } = self;
+        let unfinished = &mut unfinished[usize::from(direction == Direction::Received)];
+        unfinished.push(bytes);
         conversation.push(sender, bytes, at, |shown| {
+            unfinished.len = unfinished.len.saturating_sub(shown.frame.wire_len());
             if tap.switch.is_on() {
                 tap.output.line(label, direction, at, line::of_frame(&shown, is_closing));
             }
@@ -81,6 +98,20 @@ impl ConnectionFrames {
     }
 }
 
+impl Unfinished {
+    fn push(&mut self, bytes: &[u8]) {
+        self.len += bytes.len() as u64;
+        self.last.extend_from_slice(&bytes[bytes.len().saturating_sub(MAX_HEADER)..]);
+        self.last.drain(..self.last.len().saturating_sub(MAX_HEADER));
+    }
+
+    /// Returns the beginning of a header, if no more is unfinished.
+    fn header(&self) -> Option<&[u8]> {
+        let len = usize::try_from(self.len).ok().filter(|len| *len > 0)?;
+        self.last.get(self.last.len().checked_sub(len)?..)
+    }
+}
+
 impl ConnectionTap for ConnectionFrames {
     fn received(&mut self, bytes: &[u8], at: Instant) {
         self.push(Direction::Received, bytes, at);
@@ -96,8 +127,14 @@ impl ConnectionTap for ConnectionFrames {
         if !self.tap.switch.is_on() {
             return;
         }
-        if let Some(frame) = cut {
-            self.tap.output.line(&self.label, direction, at, line::of_cut_frame(&frame));
+        let unfinished = &self.unfinished[usize::from(direction == Direction::Received)];
+        let cut = match (cut, unfinished.header()) {
+            (Some(frame), _) => Some(line::of_cut_frame(&frame)),
+            (None, Some(header)) => Some(line::of_cut_header(header)),
+            (None, None) => None,
+        };
+        if let Some(line) = cut {
+            self.tap.output.line(&self.label, direction, at, line);
         }
         self.tap.output.line(&self.label, direction, at, format!("end of the transport: {end}"));
     }

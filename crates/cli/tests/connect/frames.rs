@@ -36,6 +36,7 @@ fn frames_are_lines_on_every_http_version() {
             "> close fin mask len7 2 B 1000 \"\" (the first)",
             "< close fin len7 2 B 1000 \"\" (the answer)",
             "< end of the transport: finished (FIN)",
+            "> end of the transport: finished (FIN)",
         ] {
             assert!(lines.iter().any(|line| line == wanted), "{version}: {wanted}: {lines:#?}");
         }
@@ -75,6 +76,10 @@ fn frames_show_fragments_pings_and_what_is_illegal() {
         ]
     );
     assert!(shown[4].starts_with("> close fin mask len7 ") && shown[4].contains(" 1002 "));
+    let (url, _) = accepting(|mut stream| stream.write_all(b"\x81\x01a\x81\x7e\0").unwrap());
+    let (code, _, said) = connect(&["--frames", "--eof", "ignore", &url], "");
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains(" s cut within a header: 81 7e 00\n"), "{said}");
     let (_, _, said) = connect(&["--eof", "close", &accepting(drop).0], "");
     assert!(frames(&said).is_empty(), "{said}");
 }

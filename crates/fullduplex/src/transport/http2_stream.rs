@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use h2::{RecvStream, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::coop;
@@ -147,9 +147,13 @@ impl<C: Unpin + Send + 'static> AsyncWrite for Http2Stream<C> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = self.send.send_data(Bytes::new(), true);
         self.ended = true;
+        // A server that has sent its end may ask for no more without an error (RFC 9113 §8.1).
+        if ended.is_err() && matches!(self.send.poll_reset(cx), Poll::Ready(Ok(Reason::NO_ERROR))) {
+            return Poll::Ready(Ok(()));
+        }
         Poll::Ready(ended.map_err(io_error))
     }
 }

@@ -80,7 +80,8 @@ impl View {
     pub(crate) fn control(&self, direction: Direction, time: &str, words: &str, out: &mut String) {
         let mut line = self.header(direction, time);
         push_escaped(&mut line, Tone::Dim, words);
-        self.push(&line, out);
+        let rows = self.width.map(|width| wrap_words(&line, width));
+        self.push_rows(&rows.unwrap_or_else(|| vec![line]), out);
     }
 
     /// Draws a note of this program, of one or more lines.
