@@ -9,6 +9,9 @@ use fullduplex_proto::{
     Receiver,
 };
 
+/// The longest message that is put together, in bytes: a compressed one may be of any length.
+const MAX_MESSAGE: u64 = 64 << 20;
+
 /// One frame, legal or not.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
@@ -116,7 +119,8 @@ struct End {
 
 impl End {
     fn new(role: Role) -> Self {
-        let mut receiver = Receiver::new(role, Limits::default());
+        let limits = Limits::default().max_message_size(MAX_MESSAGE).max_fragments(u32::MAX);
+        let mut receiver = Receiver::new(role, limits.max_control_rate(u32::MAX));
         if let Some(deflate) = deflate() {
             receiver = receiver.with_deflate(&deflate);
         }
@@ -143,6 +147,11 @@ impl End {
                         MessageEvent::Pong(payload) => Complete::Pong(payload.to_vec()),
                         MessageEvent::Close(frame) => Complete::Close(frame),
                     });
+                }
+                // A limit, which breaks none.
+                Err(ProtocolError::MessageTooBig { .. }) => {
+                    self.is_over = true;
+                    return (complete, None);
                 }
                 Err(error) => {
                     self.is_over = true;
@@ -227,6 +236,11 @@ mod tests {
             let dissection = dissect(bytes);
             assert_eq!(dissection.frames[0].violation, Some(violation), "{bytes:x?}");
         }
+        // There is no rule about the length of a message.
+        let long = dissect(b"\x82\x7f\0\0\0\0\0\x20\0\0A");
+        assert!(long.frames[0].violation.is_none() && long.frames[0].missing() == (2 << 20) - 1);
+        let longest = dissect(b"\x82\x7f\0\x20\0\0\0\0\0\0A");
+        assert!(longest.frames[0].violation.is_none());
         let after = dissect(b"\x88\x00\x81\x01a");
         assert!(!after.frames[0].is_ignored && after.frames[1].is_ignored);
         assert_eq!(code_of(b"\x03\xee"), Some(CloseCode::ABNORMAL));

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::frames::{Complete, Dissection, Frame, code_of};
 use crate::base::escape::printable;
 
+/// The longest payload that many programs take by default, in bytes.
+const USUAL_LIMIT: u64 = 1 << 20;
 /// The most payload bytes of a frame that are shown.
 const MAX_SHOWN: usize = 64;
 /// The most characters of a text that are shown.
@@ -86,6 +88,9 @@ fn write_payload(out: &mut String, frame: &Frame<'_>) -> std::fmt::Result {
     }
     if frame.payload.len() > shown {
         row(out, "…", &format!("{} more", frame.payload.len() - shown))?;
+    }
+    if frame.header.payload_len() > USUAL_LIMIT {
+        writeln!(out, "  the limit of who receives a message that long may be lower")?;
     }
     if frame.missing() > 0 {
         writeln!(out, "  {} bytes of the payload are missing", frame.missing())?;
