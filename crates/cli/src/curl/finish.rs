@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Command;
 
-use super::translate::{Translated, Translation};
+use super::translate::{ProxyChoice, Translated, Translation};
 use super::values::REDIRECTIONS;
 use super::words::os_string;
 
@@ -21,6 +21,11 @@ impl Translation {
             // curl takes both from one file.
             let key = self.key.take().unwrap_or_else(|| cert.clone());
             self.words.extend(["--cert".into(), cert, "--key".into(), key]);
+        }
+        match &self.proxy {
+            ProxyChoice::Unset => {}
+            ProxyChoice::Url(url) => self.words.extend(["--proxy".into(), url.into()]),
+            ProxyChoice::Direct => self.words.extend(["--proxy".into(), "none".into()]),
         }
         if self.follows {
             let count = self.max_redirects.take().unwrap_or_else(|| REDIRECTIONS.into());

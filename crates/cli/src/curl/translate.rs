@@ -16,6 +16,7 @@ pub(super) struct Translation {
     pub(super) cert: Option<OsString>,
     pub(super) key: Option<OsString>,
     pub(super) unix_socket: Option<String>,
+    pub(super) proxy: ProxyChoice,
     pub(super) max_redirects: Option<OsString>,
     pub(super) follows: bool,
     pub(super) globs: bool,
@@ -24,6 +25,14 @@ pub(super) struct Translation {
     pub(super) left_to_handshake: Vec<String>,
     /// What else is left out.
     pub(super) left_out: Vec<String>,
+}
+
+/// The proxy that a command of curl asks for.
+pub(super) enum ProxyChoice {
+    Unset,
+    Url(String),
+    /// None, whatever else is asked for.
+    Direct,
 }
 
 /// The words of `fdx connect`, and what to say about them.
@@ -50,6 +59,7 @@ pub(super) fn translate(
         cert: None,
         key: None,
         unix_socket: None,
+        proxy: ProxyChoice::Unset,
         max_redirects: None,
         follows: false,
         globs: true,
@@ -232,6 +242,8 @@ mod tests {
                 &["--user", "a:b", "--header", "Referer: r", "--", "a"],
             ),
             (&["--http2", "-x", "", "a"], &["--http", "2", "--proxy", "none", "--", "a"]),
+            (&["-x", "p:1", "--noproxy", "*", "a"], &["--proxy", "none", "--", "a"]),
+            (&["-x", "p:1", "-x", "q:1", "a"], &["--proxy", "q:1", "--", "a"]),
             (&["--socks5-hostname", "p:1", "a"], &["--proxy", "socks5h://p:1", "--", "a"]),
             (
                 &["--cacert", "c", "-E", "d", "a"],

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::options::{SwitchEffect, ValueEffect};
-use super::translate::Translation;
+use super::translate::{ProxyChoice, Translation};
 use super::words::os_string;
 
 /// The redirections that curl follows with `--location`.
@@ -205,7 +205,10 @@ impl Translation {
     fn proxy(&mut self, proxy: &OsStr) -> Result<(), String> {
         let proxy = proxy.to_str().ok_or("the URL is not UTF-8")?;
         let proxy = if proxy.is_empty() { "none" } else { proxy };
-        self.words.extend(["--proxy".into(), proxy.into()]);
+        // The last one counts.
+        if !matches!(self.proxy, ProxyChoice::Direct) {
+            self.proxy = ProxyChoice::Url(proxy.into());
+        }
         Ok(())
     }
 
@@ -213,7 +216,7 @@ impl Translation {
         if list != "*" {
             return Err("use the variable NO_PROXY, or --proxy none".into());
         }
-        self.words.extend(["--proxy".into(), "none".into()]);
+        self.proxy = ProxyChoice::Direct;
         Ok(())
     }
 
