@@ -8,8 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use fullduplex::server::Handshake;
 use fullduplex::{CloseCode, Error, Message, NetStream, SendHalf};
+use http::HeaderName;
 use tokio::time::timeout;
 
+use crate::base::redact::{is_secret_name, redact_url, shown_value};
 use crate::frames::ConnectionLabel;
 use crate::screen::LabelledEvent;
 use crate::session::{Action, Event, QueueReceiver, QueueSender};
@@ -54,6 +56,13 @@ impl Clients {
 
     async fn note(&self, note: String) {
         self.event("", Event::Note(note)).await;
+    }
+
+    /// Shows a note, if there is room for it now.
+    pub(super) fn note_now(&self, note: String) {
+        let event = LabelledEvent { label: String::new(), event: Event::Note(note) };
+        // A flood of rejected clients must not make the server wait.
+        let _ = self.events.try_send(event);
     }
 
     /// Shows a request, accepts it, and shows what the client sends until its end.
@@ -157,16 +166,24 @@ fn label(number: u32) -> String {
     format!("#{number}")
 }
 
-/// Returns the request as lines, such as `#1 127.0.0.1:50000 GET /chat HTTP/1.1`.
+/// Returns the request as lines without secrets, such as `#1 127.0.0.1:50000 GET /chat HTTP/1.1`.
 fn describe(label: &str, handshake: &Handshake) -> String {
     let request = handshake.request();
     let from = handshake.peer_addr().map_or_else(String::new, |from| format!("{from} "));
-    let (method, uri, version) = (request.method(), request.uri(), request.version());
+    let (method, version) = (request.method(), request.version());
+    let uri = redact_url(&request.uri().to_string());
     let mut text = format!("{label} {from}{method} {uri} {version:?}");
     for (name, value) in request.headers().iter().take(MAX_FIELDS) {
-        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = shown_value(name.as_str(), value.as_bytes(), is_secret_field(name));
         // Writing to a string does not fail.
         let _ = write!(text, "\n{name}: {value}");
     }
     text
+}
+
+/// Whether the value of a request's field is likely a secret.
+fn is_secret_field(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    // The key of the handshake is not one.
+    name == "cookie" || !name.starts_with("sec-websocket-") && is_secret_name(name)
 }

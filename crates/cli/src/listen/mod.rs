@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use fullduplex::server::policy::OriginPolicy;
+use fullduplex::server::policy::{HostPolicy, OriginPolicy};
 use fullduplex::server::{DrainOptions, Server, ServerConfig};
 use tokio::time::timeout;
 
@@ -23,6 +23,10 @@ use crate::session::{FrameSwitch, StatsSource, queue};
 
 /// The time for the clients to close at the end.
 const DRAIN: Duration = Duration::from_millis(600);
+
+/// The hint in the response to a client that asks for a host other than this machine.
+const HOST_ADVICE: &str = "on loopback addresses, fdx listen answers for other names than \
+                           localhost with --any-origin";
 
 /// The options of `fdx listen`.
 #[derive(Debug, ClapArgs)]
@@ -42,7 +46,7 @@ pub(crate) struct Args {
     /// Accept a subprotocol (may be repeated, the preferred one first)
     #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol)]
     subprotocol: Vec<String>,
-    /// Accept web pages of any origin; otherwise those of this server only
+    /// Accept web pages of any origin, by any name of this server; otherwise its own pages only
     #[arg(long)]
     any_origin: bool,
     /// Show every frame: its header bits, fragments, Pings and Pongs, and the rule that an illegal
@@ -90,6 +94,9 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
     config.subprotocols = args.subprotocol;
     if args.any_origin {
         config.origin_policy = OriginPolicy::DangerousAny;
+    } else if args.address.ip().to_canonical().is_loopback() {
+        // A page of a name that resolves to it (DNS rebinding) is rejected, as by fdx serve.
+        config.host_policy = HostPolicy::Local { advice: HOST_ADVICE.into() };
     }
     let switch = FrameSwitch::new(args.frames);
     let frames = FrameTap { switch: switch.clone(), output: FrameOutput::screen() };
@@ -120,6 +127,12 @@ async fn listen(args: Args) -> Result<ConnectOutcome, String> {
     let drawn = screen::start(settings, Some(action_sender), Feed::Many(events));
     frame_output.begin_many(&event_sender);
     let clients = Arc::new(Clients::new(event_sender));
+    let rejecting = Arc::downgrade(&clients);
+    let server = server.on_rejected(move |client| {
+        if let Some(clients) = rejecting.upgrade() {
+            clients.note_now(format!("rejected: {client}"));
+        }
+    });
     let accepting = Arc::clone(&clients);
     let server = tokio::spawn(server.serve_handshakes(move |handshake| {
         let clients = Arc::clone(&accepting);

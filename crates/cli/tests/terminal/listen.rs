@@ -1,6 +1,7 @@
 //! `fdx listen` at a terminal.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -104,6 +105,41 @@ fn listen_shows_clients_and_answers_them_by_typing() {
     assert_eq!(one.child.wait().unwrap().code(), Some(6));
     terminal.keys("\x04");
     assert_eq!(terminal.wait_for_end().code(), Some(0));
+}
+
+/// DNS rebinding: a page whose name was pointed at this machine asks for its own host.
+#[test]
+fn listen_rejects_foreign_hosts_and_shows_no_secrets() {
+    let home = home("listen-hosts");
+    let mut terminal = Terminal::start(&home, &["listen", "--time", "none", "0"]);
+    terminal.wait_for_last_row("›");
+    let rows = terminal.rows();
+    let address = rows.split_once("ws://").unwrap().1.split('/').next().unwrap().to_owned();
+    let ask = |host: &str, more: &str| {
+        let mut socket = TcpStream::connect(&address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!(
+            "GET /?token=SECRET HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\n{more}\r\n"
+        );
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    };
+    assert_eq!(ask("evil.example:1", "Origin: http://evil.example:1\r\n"), "421");
+    terminal.wait_for("rejected: ");
+    terminal.wait_for("421");
+    assert_eq!(ask(&address, "Origin: http://localhost:1\r\n"), "403");
+    terminal.wait_for("403");
+    let secrets = "Authorization: Bearer SECRET\r\nCookie: a=SECRET\r\nX-Api-Key: SECRET\r\n";
+    assert_eq!(ask(&address, secrets), "101");
+    terminal.wait_for("x-api-key: ***");
+    let rows = terminal.rows();
+    assert!(rows.contains("GET /?token=*** HTTP/1.1") && !rows.contains("SECRET"), "{rows}");
+    terminal.keys("\x03");
+    assert_eq!(terminal.wait_for_end().code(), Some(130));
 }
 
 #[test]
