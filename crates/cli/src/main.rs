@@ -7,10 +7,9 @@
 
 /// Writes a line to standard error. Ignores a failure, as there is nowhere to report it.
 macro_rules! report {
-    ($($message:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($message)*);
-    }};
+    ($($message:tt)*) => {
+        crate::base::stderr::report_line(&format!($($message)*))
+    };
 }
 
 mod base;
@@ -36,7 +35,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use self::base::{deflate, secrets};
+use self::base::escape::printable;
+use self::base::{deflate, secrets, stderr};
 use self::client::url::looks_like_url;
 use self::config::ConfigError;
 
@@ -82,10 +82,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let code = run();
+    stderr::finish();
+    code
+}
+
+fn run() -> ExitCode {
     let words = match forward::with_serve(with_connect(std::env::args_os())) {
         Ok(words) => words,
         Err(why) => {
-            report!("fdx forward: {why}");
+            report!("fdx forward: {}", printable(&why));
             return ExitCode::from(2);
         }
     };
@@ -93,7 +99,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(ConfigError::Usage(error)) => exit_with(&error),
         Err(ConfigError::File(why)) => {
-            report!("fdx: {why}");
+            report!("fdx: {}", printable(&why));
             return ExitCode::from(1);
         }
     };
@@ -148,10 +154,12 @@ fn exit_with(error: &clap::Error) -> ! {
         && let Some(hint) = deflate::hint(args())
     {
         report!("error: {hint}");
+        stderr::finish();
         std::process::exit(2);
     }
     if error.use_stderr() {
         report!("{}", secrets::usage_error(error).trim_end());
+        stderr::finish();
         std::process::exit(2);
     }
     error.exit()

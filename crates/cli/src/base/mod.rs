@@ -1,4 +1,5 @@
-//! What the commands share: parsers of option values, escapes for a terminal, signals.
+//! What the commands share: parsers of option values, escapes for a terminal, signals,
+//! standard error.
 
 pub(crate) mod deflate;
 pub(crate) mod escape;
@@ -7,4 +8,5 @@ pub(crate) mod layout;
 pub(crate) mod redact;
 pub(crate) mod secrets;
 pub(crate) mod signals;
+pub(crate) mod stderr;
 pub(crate) mod values;

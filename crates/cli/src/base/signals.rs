@@ -5,6 +5,8 @@ use std::sync::Arc;
 use fullduplex::CloseCode;
 use tokio::sync::Notify;
 
+use super::stderr;
+
 /// A signal that asks the program to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "other systems have Ctrl-C only"))]
@@ -76,10 +78,12 @@ impl EndSignals {
                 Err(_) => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let signal = tokio::select! {
             signal = signal => signal,
             () = self.keys.0.notified() => EndSignal::Interrupt,
-        }
+        };
+        stderr::hurry();
+        signal
     }
 }
 

@@ -47,6 +47,9 @@ pub(crate) struct ClientOptions {
     pub(crate) verbose: bool,
     #[command(flatten)]
     request: RequestArgs,
+    /// Whether nothing is said of what the options risk.
+    #[arg(skip)]
+    pub(crate) is_quiet: bool,
     /// Use this proxy: http://, https://, socks5:// or socks5h://, or none
     ///
     /// socks:// is socks5://. By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
@@ -107,7 +110,7 @@ impl ClientOptions {
     fn client_builder(&self, url: &str) -> Result<ClientBuilder, SetupError> {
         let mut builder = Client::builder().config(self.config());
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
-        builder = builder.tls(self.tls.settings(url));
+        builder = builder.tls(self.tls.settings(url, self.is_quiet));
         if self.verbose {
             let start = Instant::now();
             builder = builder

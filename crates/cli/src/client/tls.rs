@@ -25,8 +25,8 @@ pub(super) struct TlsArgs {
 }
 
 impl TlsArgs {
-    /// Returns the TLS settings that the options describe.
-    pub(super) fn settings(&self, url: &str) -> ClientTls {
+    /// Returns the TLS settings that the options describe. Says what they risk, unless `is_quiet`.
+    pub(super) fn settings(&self, url: &str, is_quiet: bool) -> ClientTls {
         let mut settings = ClientTls::new();
         for file in &self.ca {
             settings = settings.add_authorities_file(file);
@@ -35,11 +35,16 @@ impl TlsArgs {
             settings = settings.identity_files(cert, key);
         }
         if let Some(file) = key_log_file(url) {
-            report!("fdx: SSLKEYLOGFILE: with {} this connection can be decrypted", file.display());
+            if !is_quiet {
+                let file = file.display();
+                report!("fdx: SSLKEYLOGFILE: with {file} this connection can be decrypted");
+            }
             settings = settings.dangerous_key_log_file(file);
         }
         if self.insecure {
-            report!("fdx: --insecure: the server's certificate is not verified");
+            if !is_quiet {
+                report!("fdx: --insecure: the server's certificate is not verified");
+            }
             settings = settings.dangerous_accept_any_certificate();
         }
         settings

@@ -116,7 +116,8 @@ impl Expansion {
             return Err(at_key(": a section of options is expected"));
         };
         let profile = Profile::read(name, table, source, connect).map_err(usage)?;
-        if profile.has_secrets() {
+        let is_quiet = given.try_get_one::<bool>("quiet").ok().flatten() == Some(&true);
+        if profile.has_secrets() && !is_quiet {
             warn_of_readers(source.file);
         }
         let is_url_given = url_words(given).any(|word| !word.as_encoded_bytes().starts_with(b"@"));

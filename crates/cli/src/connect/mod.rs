@@ -15,7 +15,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(crate) use self::args::Args;
 use self::sides::{Sides, Title};
+use crate::base::escape::printable;
 use crate::base::signals::EndSignals;
+use crate::base::stderr;
 use crate::client::{ConnectOutcome, report_connect_error, report_cut, verbose};
 use crate::screen;
 use crate::session::{self, End, Link, queue};
@@ -37,7 +39,15 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
-            let outcome = runtime.block_on(connect(args));
+            let outcome = runtime.block_on(async {
+                let mut signals = EndSignals::new();
+                let outcome = connect(args, &mut signals).await;
+                tokio::select! {
+                    () = stderr::written() => {}
+                    _ = signals.next() => {}
+                }
+                outcome
+            });
             // A screen may be left at once.
             screen::restore();
             // A read of the terminal can't be cancelled, and must not delay the exit.
@@ -52,21 +62,21 @@ pub(crate) fn run(args: Args) -> ExitCode {
     ExitCode::from(outcome as u8)
 }
 
-async fn connect(args: Args) -> ConnectOutcome {
+async fn connect(mut args: Args, signals: &mut EndSignals) -> ConnectOutcome {
+    args.client.options.is_quiet = args.quiet;
     let (client, sides) = match prepare(&args) {
         Ok(prepared) => prepared,
         Err((what, outcome)) => {
-            report!("fdx connect: {what}");
+            report!("fdx connect: {}", printable(&what));
             return outcome;
         }
     };
-    let mut signals = EndSignals::new();
     if args.reconnect {
         let opening = sides.settings.opening.clone();
         let link = Link::reconnecting(&client, &args.client.url, opening);
         let title = Title::reconnecting(&args.client.url);
-        let outcome = exchange(&args, link, &sides, title, &mut signals).await;
-        close_idle(&client, None, &mut signals).await;
+        let outcome = exchange(&args, link, &sides, title, signals).await;
+        close_idle(&client, None, signals).await;
         return outcome;
     }
     let connected = tokio::select! {
@@ -83,7 +93,7 @@ async fn connect(args: Args) -> ConnectOutcome {
             let outcome = report_connect_error("fdx connect", &args.client.url, &error);
             // Sends CONNECTION_CLOSE on HTTP/3, so that the server need not wait for its idle
             // timeout.
-            close_idle(&client, None, &mut signals).await;
+            close_idle(&client, None, signals).await;
             return outcome;
         }
     };
@@ -91,8 +101,8 @@ async fn connect(args: Args) -> ConnectOutcome {
         verbose::negotiated(&websocket, &response);
     }
     let title = Title::connected(&args.client.url, &websocket, &response);
-    let outcome = exchange(&args, websocket.into(), &sides, title, &mut signals).await;
-    close_idle(&client, Some(response.version()), &mut signals).await;
+    let outcome = exchange(&args, websocket.into(), &sides, title, signals).await;
+    close_idle(&client, Some(response.version()), signals).await;
     outcome
 }
 
@@ -136,6 +146,9 @@ async fn exchange(
     let end = session::run(&sides.settings, link, actions, event_sender, signals).await;
     if let Some(tap) = &sides.frames {
         tap.output.end();
+    }
+    if sides.settings.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        stderr::hurry();
     }
     if end.at_once {
         return end.outcome;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fullduplex::tap::Direction;
 
+use crate::base::stderr;
 use crate::screen::LabelledEvent;
 use crate::session::{Event, QueueSender};
 
@@ -86,12 +87,13 @@ impl FrameOutput {
         }
     }
 
-    /// Writes a line. It never waits for a screen: what that can't take is counted.
+    /// Writes a line. It never waits for a screen, and for standard error a short time only: what
+    /// these can't take is counted.
     pub(super) fn line(&self, label: &str, direction: Direction, at: Duration, words: String) {
         let mut state = self.lock();
         if let Target::Stderr = state.target {
             let mark = if direction == Direction::Received { '<' } else { '>' };
-            report!("{mark} {:.3} s {words}", at.as_secs_f64());
+            stderr::push_line(&format!("{mark} {:.3} s {words}", at.as_secs_f64()));
             return;
         }
         let event = Event::Frame { direction, words };

@@ -141,6 +141,28 @@ fn interrupt_ends_it_though_nobody_reads_the_output() {
     ends_quickly("-INT", 130, || settled(flooded()));
 }
 
+/// Starts a flooded client whose frames nobody reads.
+fn with_unread_frames(options: &[&str]) -> Child {
+    let (url, _) = accepting(|mut stream| {
+        let block = b"\x81\x04tick".repeat(1000);
+        while stream.write_all(&block).is_ok() {}
+    });
+    let mut child = start(&[&["--frames"], options, &[&url]].concat());
+    let mut out = child.stdout.take().unwrap();
+    thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    child
+}
+
+#[test]
+fn signals_end_it_though_nobody_reads_the_frames() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
+        ends_quickly(name, code, || settled(with_unread_frames(&[])));
+    }
+    let (ended, took) = wait(&mut with_unread_frames(&["--timeout", "0.5"]));
+    assert_eq!(ended, Some(8), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
 #[test]
 fn interrupt_ends_it_though_the_server_reads_nothing() {
     ends_quickly("-INT", 130, || {
