@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// The largest file that is read.
-const MAX_FILE: u64 = 1 << 30;
+/// The largest file or other input that becomes a message.
+pub(crate) const MAX_FILE: u64 = 1 << 30;
 
 /// The most that is read of what is not a file on a disk, as it may have no end.
 const MAX_STREAM: u64 = 64 << 20;
@@ -32,6 +32,55 @@ pub(crate) fn read_message(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The most that is read of a file that configures something.
+const MAX_SETTINGS: u64 = 1 << 20;
+
+/// Reads a file with fields, a token, options or a command, 1 MiB at most.
+///
+/// # Errors
+/// It can't be read, or is too long.
+pub(crate) fn read_settings(path: &Path) -> io::Result<Vec<u8>> {
+    read_to_limit(File::open(path)?)
+}
+
+/// Reads what has such a file's content to its end, 1 MiB at most.
+///
+/// # Errors
+/// It can't be read, or is too long.
+pub(crate) fn read_to_limit(input: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(MAX_SETTINGS + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_SETTINGS {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// Reads a file of options as text, as [`read_settings`] does, but not a pipe, which waits
+/// for a program that writes.
+///
+/// # Errors
+/// It can't be read, is too long, not UTF-8, or a pipe.
+pub(crate) fn read_config(path: &Path) -> io::Result<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+
+        if std::fs::metadata(path)?.file_type().is_fifo() {
+            return Err(io::Error::other("it is a pipe (FIFO), not a file"));
+        }
+    }
+    text(read_settings(path)?)
+}
+
+/// Returns bytes of a file as text.
+///
+/// # Errors
+/// They are not UTF-8.
+pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +91,9 @@ mod tests {
         let why = read_message(Path::new("/dev/zero")).unwrap_err().to_string();
         assert!(why.contains("does not end within 64 MiB"), "{why}");
         assert_eq!(read_message(Path::new("/dev/null")).unwrap(), b"");
+        let why = read_settings(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(why.contains("longer than 1 MiB"), "{why}");
+        assert_eq!(read_config(Path::new("/dev/null")).unwrap(), "");
         let file = std::env::temp_dir().join(format!("fdx-read-{}", std::process::id()));
         File::create(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
         let why = read_message(&file).unwrap_err().to_string();

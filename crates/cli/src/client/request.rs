@@ -10,6 +10,7 @@ use http::header::{AUTHORIZATION, COOKIE, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::SetupError;
+use crate::base::files::{read_settings, text};
 use crate::base::values;
 
 /// The environment variable with a bearer token.
@@ -146,12 +147,22 @@ impl RequestArgs {
             return Ok(builder.basic_auth(&name, &password));
         }
         if let Some(path) = &self.bearer_file {
-            let token = only("--bearer-file", path, |line| Ok(line.to_owned()))?;
+            let token = only("--bearer-file", path, |line| match HeaderValue::from_str(line) {
+                Ok(_) => Ok(line.to_owned()),
+                Err(_) => Err("the token has a control character".into()),
+            })?;
             return Ok(builder.bearer_auth(&token));
         }
         let has_own = headers.contains_key(AUTHORIZATION) || has_user(url);
         match std::env::var(BEARER) {
-            Ok(token) if !has_own && !token.is_empty() => Ok(builder.bearer_auth(token.trim())),
+            Ok(token) if !has_own && !token.is_empty() => {
+                let token = token.trim();
+                if HeaderValue::from_str(token).is_err() {
+                    let why = format!("{BEARER}: the token has a control character");
+                    return Err(SetupError::Usage(why));
+                }
+                Ok(builder.bearer_auth(token))
+            }
             Err(std::env::VarError::NotUnicode(_)) if !has_own => {
                 Err(SetupError::Usage(format!("{BEARER} is not UTF-8")))
             }
@@ -173,8 +184,9 @@ fn read<T>(
     path: &Path,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, SetupError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| SetupError::of_file(option, path, error))?;
+    let text = read_settings(path)
+        .and_then(text)
+        .map_err(|error| SetupError::of_file(option, path, error))?;
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let lines = lines.map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

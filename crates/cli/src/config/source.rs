@@ -8,6 +8,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::config_file;
+use crate::base::escape::printable;
+use crate::base::files::read_config;
 
 /// The text of a file of TOML.
 #[derive(Clone, Copy)]
@@ -31,7 +33,7 @@ impl<'a> Source<'a> {
     /// Returns what is wrong at an offset of the text, with the file and the line.
     pub(crate) fn at(self, offset: usize, why: impl Display) -> String {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
-        format!("{}, line {line}: {why}", self.file.display())
+        printable(&format!("{}, line {line}: {why}", self.file.display()))
     }
 
     /// Returns a path of the file: one that is relative begins at its folder, `~/` at the home
@@ -57,7 +59,7 @@ impl ConfigFile {
     /// Fails with the file.
     pub(crate) fn load() -> Result<Option<Self>, String> {
         let Some(path) = config_file() else { return Ok(None) };
-        match std::fs::read_to_string(&path) {
+        match read_config(&path) {
             Ok(text) => Ok(Some(Self { path, text })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("{}: {error}", path.display())),
@@ -98,7 +100,8 @@ impl<'a> Sections<'a> {
         Ok(sections)
     }
 
+    /// Returns the names of the profiles, safe to print.
     pub(super) fn profile_names(&self) -> Vec<String> {
-        self.profiles.keys().map(|name| name.get_ref().to_string()).collect()
+        self.profiles.keys().map(|name| printable(name.get_ref())).collect()
     }
 }

@@ -8,14 +8,17 @@ mod words;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args as ClapArgs, Command, CommandFactory as _, FromArgMatches as _, Parser};
 
+use crate::base::escape::printable;
+use crate::base::files::{read_settings, read_to_limit};
 use crate::config::{ConfigError, Expansion, NamedProfile};
 use crate::connect;
 
-/// The most bytes of a pasted command.
+/// The most bytes of a command that is pasted at a terminal.
 const MAX_COMMAND: u64 = 1 << 20;
 
 /// The command line of `fdx curl`.
@@ -57,16 +60,16 @@ pub(crate) fn run(args: Args) -> ExitCode {
     match connect_args(args.arguments) {
         Ok(connect) => connect::run(connect),
         Err(CurlError::Arguments(why)) => {
-            report!("fdx curl: {why}");
+            report!("fdx curl: {}", printable(&why));
             ExitCode::from(2)
         }
         Err(CurlError::Connect(ConfigError::Usage(error))) => crate::exit_with(&error),
         Err(CurlError::Connect(ConfigError::File(why))) => {
-            report!("fdx: {why}");
+            report!("fdx: {}", printable(&why));
             ExitCode::from(1)
         }
         Err(CurlError::Read(why)) => {
-            report!("fdx curl: {why}");
+            report!("fdx curl: {}", printable(&why));
             ExitCode::from(1)
         }
     }
@@ -88,7 +91,7 @@ fn connect_args(arguments: Vec<OsString>) -> Result<connect::Args, CurlError> {
     command.build();
     let translated = translate::translate(arguments, &command).map_err(CurlError::Arguments)?;
     for note in &translated.notes {
-        report!("fdx curl: {note}");
+        report!("fdx curl: {}", printable(note));
     }
     let words: Vec<_> = std::iter::once("fdx curl".into()).chain(translated.words).collect();
     connect_line(&command, &words).map_err(CurlError::Connect)
@@ -112,7 +115,8 @@ fn copied(arguments: Vec<OsString>) -> Result<Vec<OsString>, CurlError> {
         read_standard_input()
             .map_err(|error| CurlError::Read(format!("standard input: {error}")))?
     } else if let Some(file) = first.to_str().and_then(|word| word.strip_prefix('@')) {
-        std::fs::read(file).map_err(|error| CurlError::Read(format!("{file}: {error}")))?
+        read_settings(Path::new(file))
+            .map_err(|error| CurlError::Read(format!("{file}: {error}")))?
     } else if words::is_command(first.as_encoded_bytes()) {
         first.as_encoded_bytes().to_vec()
     } else {
@@ -126,14 +130,16 @@ fn copied(arguments: Vec<OsString>) -> Result<Vec<OsString>, CurlError> {
 /// Reads a copied command: of a terminal up to the line that ends it, so that what is typed next is
 /// for the server; otherwise to the end.
 fn read_standard_input() -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
     let stdin = io::stdin();
-    let mut input = stdin.lock().take(MAX_COMMAND);
-    if !io::stdin().is_terminal() {
-        input.read_to_end(&mut text)?;
-        return Ok(text);
+    if !stdin.is_terminal() {
+        return read_to_limit(stdin.lock());
     }
+    let mut text = Vec::new();
+    let mut input = stdin.lock().take(MAX_COMMAND);
     report!("fdx curl: paste the command");
     while input.read_until(b'\n', &mut text)? > 0 && !words::is_complete(&text) {}
+    if text.len() as u64 == MAX_COMMAND {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
     Ok(text)
 }

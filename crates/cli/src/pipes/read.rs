@@ -8,6 +8,7 @@ use fullduplex::Message;
 use serde_json::Value;
 
 use crate::base::escape::printable;
+use crate::base::files::MAX_FILE;
 use crate::pipes::format::{BINARY, Format, InputFormat, TEXT};
 
 /// The largest binary message that [`Format::Raw`] makes, in bytes.
@@ -20,6 +21,8 @@ pub(super) struct MessageReader<R> {
     /// The number of messages that have been read.
     count: u64,
     is_at_end: bool,
+    /// The longest line, and the longest input that is one message, in bytes.
+    max: u64,
 }
 
 /// Returns the message in bytes that have been parted by their format; `None` for an empty line of
@@ -31,12 +34,12 @@ pub(crate) fn message_of(
     count: u64,
 ) -> io::Result<Option<Message>> {
     let count = count.saturating_sub(1);
-    MessageReader { input: bytes, format, count, is_at_end: false }.next()
+    MessageReader { count, ..MessageReader::new(bytes, format) }.next()
 }
 
 impl<R: BufRead> MessageReader<R> {
     pub(super) fn new(input: R, format: InputFormat) -> Self {
-        Self { input, format, count: 0, is_at_end: false }
+        Self { input, format, count: 0, is_at_end: false, max: MAX_FILE }
     }
 
     /// Reads the next message; `None` at the end. An error says what is wrong with which line or
@@ -60,7 +63,8 @@ impl<R: BufRead> MessageReader<R> {
 
     fn whole(&mut self) -> io::Result<Message> {
         let mut all = Vec::new();
-        self.input.read_to_end(&mut all)?;
+        self.input.by_ref().take(self.max + 1).read_to_end(&mut all)?;
+        self.check(&all)?;
         match self.format.format {
             Format::Raw => Ok(Message::binary(all)),
             _ => text(all).ok_or_else(|| invalid("it is not UTF-8; --binary sends any bytes")),
@@ -70,13 +74,26 @@ impl<R: BufRead> MessageReader<R> {
     /// Reads up to the end of a line, which is taken off; `None` at the end.
     fn until_line_end(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
-        if self.input.read_until(self.format.line_end, &mut line)? == 0 {
+        // The end of the line does not count.
+        let mut input = self.input.by_ref().take(self.max + 1);
+        if input.read_until(self.format.line_end, &mut line)? == 0 {
             return Ok(None);
         }
         if line.last() == Some(&self.format.line_end) {
             line.pop();
         }
+        self.check(&line)?;
         Ok(Some(line))
+    }
+
+    /// Checks that a line or an input was read to its end.
+    fn check(&self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() as u64 <= self.max {
+            return Ok(());
+        }
+        let what =
+            if self.format.is_one_message { "it".into() } else { format!("line {}", self.count) };
+        Err(invalid(&format!("{what} is longer than 1 GiB, the largest message that is sent")))
     }
 
     fn line(&mut self) -> io::Result<Option<Message>> {
@@ -200,6 +217,21 @@ mod tests {
         }
         let why = read(Format::Lines, b'\n', b"a\n\xff\n").unwrap_err();
         assert!(why.starts_with("line 2 is not UTF-8") && why.contains("--binary"), "{why}");
+    }
+
+    #[test]
+    fn input_without_an_end_is_refused() {
+        for (is_one_message, input, words) in [
+            (false, &b"123456\n1234567"[..], "line 2 is longer than"),
+            (true, b"1234567", "it is longer than"),
+        ] {
+            let format = InputFormat { format: Format::Lines, is_one_message, line_end: b'\n' };
+            let mut reader = MessageReader { max: 6, ..MessageReader::new(input, format) };
+            let read: Result<Vec<_>, _> =
+                std::iter::from_fn(|| reader.next().transpose()).collect();
+            let why = read.unwrap_err().to_string();
+            assert!(why.contains(words), "{why}");
+        }
     }
 
     #[test]

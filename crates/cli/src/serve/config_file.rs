@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, Command};
 
+use crate::base::files::{read_settings, text};
 use crate::config::{
     ConfigError, FileOption, OptionReader, Source, combination_error, is_overridden,
 };
@@ -22,7 +23,8 @@ pub(crate) fn with_file(
     given: &ArgMatches,
 ) -> Result<Option<ArgMatches>, ConfigError> {
     let Some(file) = given.get_one::<PathBuf>("config") else { return Ok(None) };
-    let text = std::fs::read_to_string(file)
+    let text = read_settings(file)
+        .and_then(text)
         .map_err(|error| ConfigError::File(format!("{}: {error}", file.display())))?;
     let mut fdx = fdx();
     fdx.build();

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fullduplex::server::tls::{Certificate, CertificateInfo, SelfSigned};
 
+use crate::base::files::{read_settings, text};
 use crate::client::verbose;
 
 /// The time that a kept certificate must still be valid, or a new one is made.
@@ -59,7 +60,7 @@ impl KeptFiles {
             let file = self.certificate.display();
             return Err(format!("--tls-self-signed {file}: its key would have the same name"));
         }
-        let kept = match fs::read_to_string(&self.certificate) {
+        let kept = match read_settings(&self.certificate).and_then(text) {
             Ok(pem) => Some(pem).filter(|pem| is_valid_for_long(pem)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(&self.certificate, &error)),

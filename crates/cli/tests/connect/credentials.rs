@@ -93,6 +93,20 @@ fn credentials_are_in_no_error() {
 }
 
 #[test]
+fn bearer_token_that_is_no_field_value_is_named_by_its_place() {
+    let bad = file("token-bad", "SEC\u{1}RET\n");
+    for (args, token, place) in [
+        (&["ws://a/"][..], "SEC\u{1}RET", "FDX_BEARER: the token has a control character"),
+        (&["--bearer-file", &bad, "ws://a/"], "", "line 1: the token has a control character"),
+    ] {
+        let mut command = Command::new(FDX);
+        let ended = command.args(args).env("FDX_BEARER", token).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(said.contains(place) && !said.contains("RET"), "{said}");
+    }
+}
+
+#[test]
 fn resolve_options_name_the_address() {
     for option in ["--resolve=a.example:PORT:127.0.0.1", "--connect-to=a.example::127.0.0.1:"] {
         let (url, asked) = answering(REFUSAL.to_owned());

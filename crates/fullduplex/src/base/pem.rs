@@ -1,5 +1,7 @@
 //! Certificates and private keys in PEM.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use rustls::pki_types::pem::PemObject;
@@ -7,13 +9,24 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::base::error::{Error, ErrorKind};
 
+/// The longest file that is read. Those of all public authorities have less than 1 MiB.
+const MAX_FILE: u64 = 16 << 20;
+
 pub(crate) fn bad(what: &'static str) -> Error {
     Error::new(ErrorKind::Tls, what)
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let why = || format!("reading {}", path.display());
-    std::fs::read(path).map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))
+    let read = || {
+        let mut pem = Vec::new();
+        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut pem)?;
+        if pem.len() as u64 > MAX_FILE {
+            return Err(io::Error::other("it is longer than 16 MiB"));
+        }
+        Ok(pem)
+    };
+    read().map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))
 }
 
 /// Parses all certificates of a PEM text, at least one.
@@ -41,6 +54,16 @@ pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn pem_file_without_an_end_is_refused() {
+        use std::error::Error as _;
+
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        assert!(source.contains("longer than 16 MiB"), "{error}: {source}");
+    }
 
     #[test]
     fn pem_key_faults_are_named() {

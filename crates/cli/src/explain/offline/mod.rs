@@ -99,8 +99,11 @@ fn explain_head(as_json: bool) -> Result<ConnectOutcome, Failure> {
 
 fn read_input() -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes);
+    let read = io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut bytes);
     read.map_err(|error| (ConnectOutcome::LocalIo, format!("standard input: {error}")))?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err((ConnectOutcome::LocalIo, "standard input: it is longer than 8 MiB".into()));
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
