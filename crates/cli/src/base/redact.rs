@@ -51,14 +51,66 @@ pub(crate) fn redact_url(url: &str) -> String {
     printable(scheme) + &redact_target(rest)
 }
 
-/// Returns a path and query without the values of parameters that look like secrets.
+/// Returns a path, query and fragment without the values of parameters that look like secrets.
 pub(crate) fn redact_target(target: &str) -> String {
-    let Some((path, query)) = target.split_once('?') else { return printable(target) };
-    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if is_secret_name(name) => format!("{name}={HIDDEN}"),
-        _ => parameter.to_owned(),
+    printable(&without_secret_parameters(target, |_| false))
+}
+
+/// Returns the text of an error without the users of URLs in it, and without the values of
+/// parameters that look like secrets. What is between quotation marks is taken as one URL.
+pub(crate) fn redact_text(text: &str) -> String {
+    let parts = text.split('"').enumerate().map(|(index, part)| {
+        if index % 2 == 1 && part.contains("://") && !part.contains("***@") {
+            return redact_url(part);
+        }
+        let is_end = |c: char| index % 2 == 0 && c.is_whitespace();
+        without_secret_parameters(&without_users(part), is_end)
     });
-    printable(&format!("{path}?{}", parameters.collect::<Vec<_>>().join("&")))
+    parts.collect::<Vec<_>>().join("\"")
+}
+
+/// Returns a text without the users of the URLs in it.
+fn without_users(text: &str) -> String {
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        shown.push_str(before);
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#');
+        let authority = &after[..after.find(is_end).unwrap_or(after.len())];
+        rest = match authority.rfind('@') {
+            Some(at) if &authority[..at] != HIDDEN => &after[at + 1..],
+            _ => after,
+        };
+    }
+    shown + rest
+}
+
+/// Returns a text with `***` in place of the values of parameters that look like secrets. A value
+/// ends at `&`, `#`, and where `is_end` says so.
+fn without_secret_parameters(text: &str, is_end: impl Fn(char) -> bool) -> String {
+    let is_start = |c: char| matches!(c, '?' | '&' | ';' | '#');
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(is_start) {
+        let (before, after) = rest.split_at(at + 1);
+        shown.push_str(before);
+        rest = after;
+        let end = rest.find(|c: char| c == '=' || is_start(c) || is_end(c));
+        let Some(equals) = end.filter(|end| rest[*end..].starts_with('=')) else { continue };
+        if !is_secret_name(&rest[..equals]) {
+            continue;
+        }
+        let (name, value) = rest.split_at(equals + 1);
+        let value =
+            &value[..value.find(|c| matches!(c, '&' | '#') || is_end(c)).unwrap_or(value.len())];
+        shown.push_str(name);
+        shown.push_str(HIDDEN);
+        rest = &rest[name.len() + value.len()..];
+        // The punctuation of the text around it.
+        if value.ends_with([',', ':', ')']) && rest.starts_with(&is_end) {
+            shown.push_str(&value[value.len() - 1..]);
+        }
+    }
+    shown + rest
 }
 
 /// Returns whether a parameter or field of this name likely has a secret.
@@ -80,7 +132,12 @@ mod tests {
             ("wss://a?access_token=s&x=1", "wss://a?access_token=***&x=1"),
             ("/login?Session=s", "/login?Session=***"),
             ("ws://h/echo?mail=a@b.c", "ws://h/echo?mail=a@b.c"),
+            ("wss://a/#access_token=s&x=1", "wss://a/#access_token=***&x=1"),
+            ("wss://a/?x=1;token=s", "wss://a/?x=1;token=***"),
             // What is not a URL.
+            ("ws://a b/?token=s", "ws://a b/?token=***"),
+            ("ws://[::1/?token=s", "ws://[::1/?token=***"),
+            ("ws://127.0.0.1:99999/?token=s", "ws://127.0.0.1:99999/?token=***"),
             ("wss://me:se/c@ret@h/", "wss://h/"),
             ("wss://me:se cret@h/", "wss://h/"),
             ("me:secret@h", "h"),
@@ -89,6 +146,23 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(redact_url(url), expected);
+        }
+    }
+
+    #[test]
+    fn redact_text_hides_the_secrets_of_its_urls() {
+        for (text, expected) in [
+            (
+                "a redirection to https://a/login?token=s, which is not followed",
+                "a redirection to https://a/login?token=***, which is not followed",
+            ),
+            ("to http://u:s@a/x, and to /y?sig=s&b=1", "to http://a/x, and to /y?sig=***&b=1"),
+            (r#""ws://a b/?token=s t": not a URL"#, r#""ws://a b/?token=***": not a URL"#),
+            (r#""***@a:1/?token=s t": no"#, r#""***@a:1/?token=***": no"#),
+            ("the proxy socks5://***@p:1: no", "the proxy socks5://***@p:1: no"),
+            ("no address for \"a\" (b; c = d)", "no address for \"a\" (b; c = d)"),
+        ] {
+            assert_eq!(redact_text(text), expected);
         }
     }
 

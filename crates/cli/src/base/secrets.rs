@@ -2,11 +2,26 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::escape::printable;
 use super::redact::redact_url;
 
 /// Returns the text of an error of the command line without the values in it: any may be a secret,
 /// such as a header field or a URL with a password. Names of options stay.
+///
+/// Characters that control a terminal are escaped.
 pub(crate) fn usage_error(error: &clap::Error) -> String {
+    let words = error.context().filter_map(|(_, value)| match value {
+        ContextValue::String(word) => Some(word.as_str()),
+        _ => None,
+    });
+    // A newline of a word must not begin a line.
+    let lines = words
+        .filter(|word| word.contains('\n'))
+        .fold(without_values(error), |text, word| text.replace(word, &printable(word)));
+    lines.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+fn without_values(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(value)) if !value.is_empty() => Some(value.as_str()),
@@ -70,6 +85,7 @@ mod tests {
             (&["connect", "--quiet=SECRET"], "unexpected value for '--quiet'"),
             (&["connect", "SECRET"], "an argument too many"),
             (&["connect", "--other=SECRET"], "unexpected argument '--other' found"),
+            (&["connect", "--a\u{202e}\nb=1"], "'--a\\u{202e}\\nb' found"),
             (&["wss://me:SECRET@h/"], "unrecognized subcommand 'wss://h/'"),
         ] {
             let words = [&["fdx"], words].concat();

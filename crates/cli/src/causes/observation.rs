@@ -7,6 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use fullduplex::{CloseCode, ConnectStep, Error, ErrorKind};
 use http::HeaderMap;
+use http::header::LOCATION;
+
+use crate::base::redact::{redact_text, redact_url};
 
 /// What is known of an attempt to open a WebSocket. A fact that is not known, as most are for a
 /// response from a file, is `None` or empty.
@@ -168,7 +171,7 @@ impl Observation {
     pub(crate) fn of_error(error: &Error) -> Self {
         let mut observation = Self {
             kind: Some(error.kind()),
-            error: error.to_string(),
+            error: redact_error(error),
             io: Some(error.io_kind()).filter(|kind| *kind != io::ErrorKind::Other),
             close_code: error.close_code().map(CloseCode::get),
             step: Step::of_error(error),
@@ -188,6 +191,24 @@ impl Observation {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
+}
+
+/// Returns the text of an error without secrets: those of the URLs that it names, and that of a
+/// redirection, however it is written.
+pub(crate) fn redact_error(error: &Error) -> String {
+    let text = error.to_string();
+    let location = error.response().and_then(|response| response.headers().get(LOCATION));
+    let Some(location) = location else { return redact_text(&text) };
+    let location = String::from_utf8_lossy(location.as_bytes());
+    let shown = redact_url(&location);
+    let is_url = |part: &str| part.len() > 1 && part != shown;
+    let mut text = text;
+    for written in [location.to_string(), location.escape_debug().to_string()] {
+        if is_url(&written) {
+            text = text.replace(&written, &shown);
+        }
+    }
+    redact_text(&text)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::html::text_lines;
 use super::setting_names::option_names;
 use crate::base::escape::printable;
 use crate::base::redact::redact_url;
-use crate::causes::observation::{Observation, Step};
+use crate::causes::observation::{Observation, Step, redact_error};
 use crate::causes::{self, Cause};
 
 /// The most bytes that are shown of what is not HTTP.
@@ -29,9 +29,10 @@ const TELLING: [&str; 9] = [
     "upgrade",
 ];
 
-/// Returns the text of an error, with the options of the command line in place of settings.
+/// Returns the text of an error without secrets, and with the options of the command line in place
+/// of settings.
 pub(crate) fn with_option_names(error: &Error) -> String {
-    option_names(&error.to_string())
+    option_names(&redact_error(error))
 }
 
 /// Prints why connecting to the URL failed and what to do about it, and returns the exit code.
@@ -123,7 +124,7 @@ fn proxy_in(text: &str) -> Option<String> {
 }
 
 /// Returns what came in place of a WebSocket: the first bytes, fields that tell something, the
-/// body.
+/// body. Lines of the body have a mark, so that none looks like a line of this program.
 fn details(seen: &Observation) -> Vec<String> {
     let mut lines = Vec::new();
     if !seen.first_bytes.is_empty() {
@@ -140,7 +141,7 @@ fn details(seen: &Observation) -> Vec<String> {
     let encoding = seen.header("content-encoding");
     if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
         let text = text_lines(&seen.body, seen.header("content-type"));
-        lines.extend(text.iter().map(|line| printable(line)));
+        lines.extend(text.iter().map(|line| format!("  | {}", printable(line))));
     } else if !seen.body.is_empty() {
         lines.push(format!("{} bytes of content in {}", seen.body.len(), printable(encoding)));
     }
@@ -168,7 +169,7 @@ mod tests {
         };
         seen.headers.insert("server", "nginx".parse().unwrap());
         seen.headers.insert("date", "today".parse().unwrap());
-        assert_eq!(details(&seen), ["server: nginx", "502", "nginx"]);
+        assert_eq!(details(&seen), ["server: nginx", "  | 502", "  | nginx"]);
         seen.headers.insert("content-encoding", "gzip".parse().unwrap());
         assert_eq!(details(&seen), ["server: nginx", "41 bytes of content in gzip"]);
         let first_bytes = Bytes::from_static(b"SSH-2.0-\x1b[2J\r\n");

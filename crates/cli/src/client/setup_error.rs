@@ -6,6 +6,7 @@ use std::path::Path;
 use fullduplex::{Error, ErrorKind};
 
 use super::{ConnectOutcome, with_option_names};
+use crate::base::escape::printable;
 
 /// The error of building a client from the options of the command line.
 #[derive(Debug)]
@@ -41,6 +42,6 @@ impl From<Error> for SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Usage(text) | Self::File(text)) = self;
-        f.write_str(text)
+        f.write_str(&printable(text))
     }
 }

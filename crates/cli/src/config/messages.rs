@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::source::Sections;
 use super::{ConfigFile, Source, config_file};
+use crate::base::escape::printable;
 
 /// A message that is kept under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,11 @@ impl SavedMessages {
                 let file = file.unwrap_or_else(|| "the configuration file".into());
                 format!("there are no saved messages; a section [message.NAME] in {file} makes one")
             }
-            names => format!("there is no saved message {name}; there are {}", names.join(", ")),
+            names => format!(
+                "there is no saved message {}; there are {}",
+                printable(name),
+                printable(&names.join(", "))
+            ),
         })
     }
 

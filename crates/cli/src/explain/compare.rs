@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::attempt::{Attempt, attempt, is_secure};
 use crate::base::escape::printable;
-use crate::causes::observation::{Difference, Observation, Step, Variation};
+use crate::causes::observation::{Difference, Observation, Step, Variation, redact_error};
 use crate::client::option_names;
 
 /// The time for a further attempt to connect, and for its response.
@@ -129,7 +129,7 @@ impl Original<'_> {
                 difference,
                 is_open: false,
                 status: error.response().map(|response| response.status().as_u16()),
-                error: printable(&option_names(&error.to_string())),
+                error: printable(&option_names(&redact_error(&error))),
             },
         })
     }

@@ -15,7 +15,7 @@ use super::likely::{LikelyCause, likely};
 use super::open::{Closing, RoundTrips};
 use super::printer::Printer;
 use crate::base::escape::printable;
-use crate::causes::observation::{Difference, Observation, Step, Variation};
+use crate::causes::observation::{Difference, Observation, Step, Variation, redact_error};
 use crate::client::{ConnectOutcome, option_names};
 
 /// The bytes of a response's body that are shown.
@@ -121,7 +121,7 @@ impl Report {
     /// Prints why there is no WebSocket.
     pub(super) fn failed(&self, error: &Error, printer: &Printer) {
         printer.heading("There is no WebSocket");
-        printer.named("error", &printable(&option_names(&error.to_string())));
+        printer.named("error", &printable(&option_names(&redact_error(error))));
         let body = String::from_utf8_lossy(&self.observation.body);
         let body: String = body.chars().take(SHOWN_BODY).collect();
         for (i, line) in body.lines().filter(|line| !line.trim().is_empty()).take(12).enumerate() {
@@ -199,7 +199,10 @@ impl Report {
             printer.line(&format!("  It {word} with this difference: {}", describe(*difference)));
         }
         if self.causes.is_empty() {
-            printer.line("  No known cause fits. What is marked above is what is wrong.");
+            let mut rules = self.request_rules.iter().chain(&self.response_rules);
+            let is_marked = rules.any(|rule| !rule.is_obeyed);
+            let wrong = if is_marked { "What is marked above" } else { "The error above" };
+            printer.line(&format!("  No known cause fits. {wrong} is what is wrong."));
         }
         for cause in self.causes.iter().take(3) {
             printer.line("");

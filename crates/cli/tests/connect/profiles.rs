@@ -156,6 +156,28 @@ fn profile_with_secrets_that_others_can_read_is_warned_of() {
         assert_eq!(said.contains("chmod 600"), warns, "{option}: {said}");
         assert!(!said.contains("SECRET"), "{said}");
     }
+    let file = config("secrets-quiet", "[profile.p]\nurl = ':1'\nuser = 'me:SECRET'\n");
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(file.join("fdx/config.toml"), mode).unwrap();
+    let (_, _, said) = fdx(&file, &["@p", "-q", "--connect-to", "::127.0.0.1:1"]);
+    assert!(said.starts_with("fdx connect: "), "{said}");
+}
+
+#[test]
+fn config_file_that_is_a_pipe_or_has_no_end_is_refused() {
+    for (name, make, words) in [
+        ("pipe", &["mkfifo"][..], "it is a pipe (FIFO), not a file"),
+        ("endless", &["ln", "-s", "/dev/zero"], "it is longer than 1 MiB"),
+    ] {
+        let home = config(name, "");
+        let file = home.join("fdx/config.toml");
+        fs::remove_file(&file).unwrap();
+        let made = Command::new(make[0]).args(&make[1..]).arg(&file).status().unwrap();
+        assert!(made.success());
+        let (code, _, said) = fdx(&home, &["@a"]);
+        fs::remove_file(&file).unwrap();
+        assert!(code == Some(1) && said.contains(words), "{code:?} {said}");
+    }
 }
 
 #[test]
@@ -163,4 +185,10 @@ fn profiles_are_listed_by_the_help() {
     let home = config("list", "[profile.one]\nurl = ':1'\n[profile.two]\n");
     let (code, out, _) = fdx(&home, &["help", "profiles"]);
     assert!(code == Some(0) && out.ends_with("There are: one, two\n"), "{out}");
+    let home = config("list-deceptive", "[profile.\"we\\u001b]0;x\\u202e\"]\nurl = ':1'\n");
+    let (_, out, _) = fdx(&home, &["help", "profiles"]);
+    assert!(out.ends_with("There are: we\\u{1b}]0;x\\u{202e}\n"), "{out:?}");
+    let (code, _, said) = fdx(&home, &["@none"]);
+    assert!(code == Some(2) && said.contains("there are we\\u{1b}]0;x\\u{202e}"), "{said:?}");
+    assert!(!said.contains('\u{1b}'), "{said:?}");
 }

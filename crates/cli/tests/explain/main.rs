@@ -334,3 +334,19 @@ fn explain_json_has_stable_names() {
     let all = [&rules["request"], &rules["response"]].map(|rules| rules.as_array().unwrap());
     assert!(all.iter().all(|rules| rules.iter().all(|rule| rule["ok"] == true)), "{rules:#}");
 }
+
+#[test]
+fn explain_marks_a_head_with_a_control_character_by_its_error() {
+    let url = answering(b"HTTP/1.1 101 Switching\r\nX: a\x01b\r\n\r\n");
+    let (code, out, said) = explain(&[&url]);
+    assert_eq!(code, Some(4), "{out}{said}");
+    assert!(!out.contains("BROKEN") && out.contains("The error above is what is wrong."), "{out}");
+}
+
+#[test]
+fn explain_hex_knows_no_rule_about_the_length_of_a_message() {
+    let (code, out, said) = explain(&["hex", "82 7f 00 00 00 00 00 20 00 00 41"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!out.contains("breaks a rule") && !out.contains("max_message_size"), "{out}");
+    assert_has(&out, &["length 2097152", "limit of who receives", "2097151 bytes of the payload"]);
+}

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::heads::{Exchange, Request, Response};
 use crate::base::escape::printable;
+use crate::base::redact::redact_url;
 use crate::causes::observation::{Observation, Step};
 use crate::causes::{self, Cause};
 
@@ -27,7 +28,8 @@ pub(super) fn explain(exchange: &Exchange) -> HeadReport {
     let mut lines = String::new();
     // Writing to a string does not fail.
     if let Some(request) = &exchange.request {
-        let Request { method, target, version, .. } = request;
+        let Request { method, version, .. } = request;
+        let target = redact_url(&request.target);
         let _ = writeln!(lines, "request: {}", printable(&format!("{method} {target} {version}")));
         write_verdicts(&mut lines, &request_verdicts(exchange));
     }
@@ -54,7 +56,7 @@ pub(super) fn explain(exchange: &Exchange) -> HeadReport {
     let json = json!({
         "request": exchange.request.as_ref().map(|request| json!({
             "method": request.method,
-            "target": request.target,
+            "target": redact_url(&request.target),
             "version": request.version,
             "rules": verdicts_to_json(&request_verdicts(exchange)),
         })),
@@ -137,13 +139,13 @@ pub(super) fn observation(exchange: &Exchange) -> Observation {
 /// Returns the URL of a request; `None` without a host.
 fn url(request: &Request) -> Option<String> {
     if request.target.contains("://") {
-        return Some(request.target.clone());
+        return Some(redact_url(&request.target));
     }
     let is_host = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("host");
     let (_, host) = request.fields.iter().find(is_host)?;
     // Whether there was TLS is not known; a port often tells.
     let scheme = if host.ends_with(":443") { "wss" } else { "ws" };
-    Some(format!("{scheme}://{host}{}", request.target))
+    Some(redact_url(&format!("{scheme}://{host}{}", request.target)))
 }
 
 fn version(version: &str) -> Option<&'static str> {
@@ -203,6 +205,12 @@ mod tests {
             assert!(report.lines.contains(line), "{line}: {}", report.lines);
         }
         assert!(report.lines.contains("\n      proxy_http_version 1.1;\n"), "{}", report.lines);
+        for target in ["/ws?token=SECRET", "wss://me:SECRET@a/ws?token=SECRET"] {
+            let text = format!("GET {target} HTTP/1.1\nHost: a\n\nHTTP/1.1 200 OK\n\n");
+            let report = explain(&parse(&text).unwrap());
+            let shown = format!("{}{}", report.lines, report.json);
+            assert!(shown.contains("/ws?token=***") && !shown.contains("SECRET"), "{shown}");
+        }
         let open = explain(&parse("HTTP/2 200\n\n").unwrap());
         assert!(open.is_open && open.json["causes"] == json!([]));
     }

@@ -7,6 +7,7 @@ use fullduplex::CloseCode;
 use serde_json::{Value, json};
 
 use crate::base::escape::printable;
+use crate::base::redact::{redact_text, redact_url};
 use crate::causes::observation::{Observation, Step};
 use crate::causes::{self, Cause, Table};
 
@@ -128,10 +129,13 @@ fn numbers(text: &str) -> Vec<u16> {
 
 /// Returns the error for a text of which nothing is known.
 pub(super) fn unknown(text: &str) -> String {
+    let begins_with_scheme =
+        text.split_once("://").is_some_and(|(before, _)| !before.contains(char::is_whitespace));
+    let shown = if begins_with_scheme { redact_url(text) } else { redact_text(text) };
     format!(
         "nothing is known of \"{}\"; a URL begins with ws:, wss:, http: or https:, a close code is \
          a number such as {}",
-        printable(text),
+        printable(&shown),
         CloseCode::ABNORMAL.get()
     )
 }
@@ -201,6 +205,9 @@ mod tests {
             assert!(known.lines().contains(words), "{text}: {}", known.lines());
         }
         assert!(phrase("it does not work").is_none());
+        for text in ["ws://a b/?token=SECRET", "ws://u:SE CRET@a/", "it says ws://u:SECRET@a/"] {
+            assert!(!unknown(text).contains("CRET"), "{}", unknown(text));
+        }
         assert!(unknown("\u{1b}[2J").contains("\\u{1b}[2J"));
     }
 }
