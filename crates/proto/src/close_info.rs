@@ -151,6 +151,15 @@ impl CloseInfo {
         }
     }
 
+    /// Returns the second Close, which answered the first one, if there are both and it has a code.
+    fn answer(&self) -> Option<&CloseFrame> {
+        match self.initiator {
+            _ if !self.close_received => None,
+            Initiator::Peer => self.sent.as_ref(),
+            Initiator::Local | Initiator::Library => self.received.as_ref(),
+        }
+    }
+
     /// Returns the peer's reason, or an empty string (§7.1.6).
     pub fn reason(&self) -> &str {
         self.received.as_ref().map_or("", |frame| &frame.reason)
@@ -198,8 +207,16 @@ impl fmt::Display for CloseInfo {
             Initiator::Library => ("the library", &self.sent),
         };
         match frame {
-            Some(frame) => write!(f, "closed by {by} with {frame}"),
-            None => write!(f, "closed by {by} without a code"),
+            Some(frame) => write!(f, "closed by {by} with {frame}")?,
+            None => write!(f, "closed by {by} without a code")?,
+        }
+        let code = |frame: &CloseFrame| frame.code;
+        match self.answer() {
+            // The usual answer has the same code (§5.5.1).
+            Some(answer) if answer.code != frame.as_ref().map_or(CloseCode::NORMAL, code) => {
+                write!(f, ", answered with {answer}")
+            }
+            _ => Ok(()),
         }
     }
 }

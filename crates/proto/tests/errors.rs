@@ -199,16 +199,24 @@ fn info(initiator: Initiator, cause: CloseCause) -> CloseInfo {
 fn close_info_is_shown_by_who_closed_and_why() {
     let by = |initiator| info(initiator, CloseCause::Handshake).to_string();
     for (shown, words) in [
-        // The code is that of the end that closed first.
-        (by(Initiator::Local), &["this end", "4001", "ours"][..]),
-        (by(Initiator::Peer), &["the peer", "4002", "theirs"]),
-        (by(Initiator::Library), &["the library", "4001"]),
+        // The first code is that of the end that closed first.
+        (
+            by(Initiator::Local),
+            &["this end with 4001", "\"ours\", answered with 4002", "theirs"][..],
+        ),
+        (by(Initiator::Peer), &["the peer with 4002", "\"theirs\", answered with 4001", "ours"]),
+        (by(Initiator::Library), &["the library with 4001", "answered with 4002"]),
     ] {
         assert!(words.iter().all(|word| shown.contains(word)), "{words:?}: {shown}");
     }
     let mut bare = info(Initiator::Local, CloseCause::Handshake);
     bare.sent = None;
-    assert!(bare.to_string().contains("without a code"), "{bare}");
+    assert!(bare.to_string().contains("without a code, answered with 4002"), "{bare}");
+    // An answer with the same code says nothing new.
+    bare.received = CloseFrame::new(CloseCode::NORMAL, "").ok();
+    assert!(bare.to_string().ends_with("without a code"), "{bare}");
+    bare.sent = CloseFrame::new(CloseCode::NORMAL, "reason").ok();
+    assert!(bare.to_string().ends_with("\"reason\""), "{bare}");
     let error = ProtocolError::TooManyMessages { limit: 77 };
     let ends = [
         (CloseCause::Protocol(error), &["1008", "max_message_rate", "77"][..]),
