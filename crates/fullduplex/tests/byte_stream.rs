@@ -219,23 +219,26 @@ async fn byte_stream_shutdown_fails_where_it_is_in_vain() {
 }
 
 /// The peer closes and waits, as a browser does: a byte stream that has nothing more to send
-/// answers as soon as it ends, and one that is dropped at once.
+/// answers as soon as it ends, and one that is dropped, or ended with a code, at once.
 #[tokio::test(start_paused = true)]
 async fn byte_stream_answers_a_close_when_it_ends() {
-    for shuts_down in [true, false] {
+    for code in [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::INTERNAL_ERROR] {
         let (a, mut b) = pipe(1 << 12);
         let mut stream = open(a, Role::Server, Config::default()).into_byte_stream();
         b.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]).await.unwrap();
         let (len, error) = read(&mut stream).await;
         assert_eq!((len, error.map(|error| error.kind())), (0, None));
-        if shuts_down {
-            stream.shutdown().await.unwrap();
-        } else {
-            drop(stream);
+        match code {
+            CloseCode::NORMAL => stream.shutdown().await.unwrap(),
+            CloseCode::GOING_AWAY => drop(stream),
+            _ => {
+                stream.get_mut().start_close(code, "").unwrap();
+                drop(stream.into_inner());
+            }
         }
         let mut answer = [0; 4];
         timeout(S, b.read_exact(&mut answer)).await.unwrap().unwrap();
-        let code: u16 = if shuts_down { 1000 } else { 1001 };
+        let code = u16::from(code);
         assert_eq!(
             (answer[..2].to_vec(), answer[2..].to_vec()),
             (vec![0x88, 2], code.to_be_bytes().to_vec())

@@ -76,10 +76,26 @@ impl<S: Transport> ByteStream<S> {
         &self.websocket
     }
 
+    /// Returns the WebSocket, to end the bytes in another way than `shutdown` does: by
+    /// [`abort`](WebSocket::abort), or by [`start_close`](WebSocket::start_close) with a code that
+    /// says that they are not complete. Messages that are received by it are missing in the stream.
+    ///
+    /// ```
+    /// use fullduplex::CloseCode;
+    /// # async fn example(mut stream: fullduplex::ByteStream) -> Result<(), fullduplex::Error> {
+    /// stream.get_mut().start_close(CloseCode::INTERNAL_ERROR, "the file can't be read")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_mut(&mut self) -> &mut WebSocket<S> {
+        &mut self.websocket
+    }
+
     /// Returns the WebSocket, for messages after the bytes.
     ///
     /// The unread rest of the message that was read last is dropped. If the peer has closed its
-    /// direction, its Close is answered.
+    /// direction, its Close is answered by the same; [`get_mut`](Self::get_mut) can answer it with
+    /// another code before.
     pub fn into_inner(self) -> WebSocket<S> {
         self.websocket.set_half_close(false);
         self.websocket
