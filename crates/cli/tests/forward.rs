@@ -157,6 +157,31 @@ fn assert_reset(socket: &mut TcpStream, what: &str) {
     }
 }
 
+/// Checks that the other end has reset a connection after its FIN, which only writing notices.
+#[track_caller]
+fn assert_reset_after_fin(mut socket: TcpStream, what: &str) {
+    let begun = Instant::now();
+    while socket.write_all(b"x").is_ok() {
+        assert!(begun.elapsed() < DEADLINE, "{what}: it is not reset");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Accepts a WebSocket within the deadline.
+#[track_caller]
+fn accept_websocket(listener: &TcpListener) -> TcpStream {
+    let mut peer = accept(listener);
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        peer.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+    let response = accepting(&String::from_utf8(head).unwrap()).unwrap();
+    peer.write_all(response.as_bytes()).unwrap();
+    peer
+}
+
 /// Returns bytes that differ at each place.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect()
@@ -240,7 +265,7 @@ fn forward_carries_unix_sockets_and_a_subprotocol() {
     assert_eq!(lines[0]["subprotocol"], "binary", "{log}");
     // As those of `fdx serve`: a Unix socket has no address.
     let fields = lines[0].as_object().unwrap();
-    assert!(fields["address"].is_null() && fields["port"].is_null(), "{log}");
+    assert!(!fields.contains_key("address") && !fields.contains_key("port"), "{log}");
     assert_eq!((&lines[1]["clean"], &lines[1]["sent"]["bytes"]), (&true.into(), &100_000.into()));
     assert!(!Path::new(&near).exists());
     server.signal("-TERM");
@@ -269,21 +294,76 @@ fn forward_resets_what_was_cut() {
 
 #[test]
 fn forward_ends_a_half_closed_connection_that_is_silent() {
-    let option = ["--half-close-timeout", "300ms"];
+    let option = ["--half-close-timeout", "1"];
     for (of_client, of_server) in [(&option[..], &[][..]), (&[], &option)] {
-        let tunnel = tunnel_with(of_client, of_server);
+        let tunnel = tunnel_with(&[of_client, &["--log=json"]].concat(), of_server);
         let (mut near, mut far) = tunnel.open();
-        let begun = Instant::now();
         near.shutdown(Shutdown::Write).unwrap();
         assert_eq!(far.read(&mut [0]).unwrap(), 0);
         // What is silent for less goes on.
         thread::sleep(Duration::from_millis(50));
         far.write_all(b"c").unwrap();
         near.read_exact(&mut [0]).unwrap();
+        let begun = Instant::now();
         assert_reset(&mut near, "the half-closed connection is silent");
-        // By default it takes 10 s.
-        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        let took = begun.elapsed();
+        assert!(
+            (Duration::from_millis(900)..Duration::from_millis(1900)).contains(&took),
+            "{took:?}"
+        );
+        assert_reset_after_fin(far, "the half-closed connection is silent");
+        tunnel.client.signal("-TERM");
+        for (_, log) in [tunnel.client.wait(), tunnel.server.end()] {
+            assert!(log.contains("cut: "), "{log}");
+            assert!(!log.contains("\"clean\":true") && !log.contains("close_timeout"), "{log}");
+        }
     }
+}
+
+#[test]
+fn forward_holds_a_connection_until_its_silent_target_is_reset() {
+    let (listener, word) = target();
+    for http in ["1", "2"] {
+        let options = ["--half-close-timeout=1", "--max-connections=1", "--log=json", "--h2"];
+        let server = serve(&[&["--forward", &word][..], &options].concat());
+        let url = format!("ws://{}/", server.address);
+        let client =
+            thread::spawn(move || run(&["connect", "--eof", "close", "--http", http, &url]));
+        let mut far = accept(&listener);
+        assert_eq!(far.read(&mut [0]).unwrap(), 0);
+        assert_eq!(server.status("/", "localhost", ""), "503");
+        let (code, said) = client.join().unwrap();
+        let words = "closed by this end with 1000 (normal closure), answered with 1001";
+        let is_told = said.contains(words) && said.contains("--half-close-timeout");
+        assert!(code == Some(6) && is_told, "{code:?}: {said}");
+        assert_reset_after_fin(far, "the target is silent");
+        let (_, log) = server.end();
+        assert!(log.contains("\"clean\":false") && log.contains("\"cut: "), "{log}");
+    }
+}
+
+#[test]
+fn forward_resets_a_client_that_is_silent_after_the_close() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let client =
+        forward(&["0", &url, "--half-close-timeout=300ms", "--max-connections=1", "--log"]);
+    let mut near = client.connect();
+    let _next = client.connect();
+    let mut peer = accept_websocket(&listener);
+    peer.write_all(&[0x88, 2, 0x03, 0xe8]).unwrap();
+    assert_eq!(near.read(&mut [0]).unwrap(), 0);
+    // Its answer is 1001, masked.
+    let mut close = [0; 8];
+    peer.read_exact(&mut close).unwrap();
+    assert_eq!([close[6] ^ close[2], close[7] ^ close[3]], 1001_u16.to_be_bytes());
+    drop(peer);
+    assert_reset_after_fin(near, "the client is silent");
+    // The next has its place.
+    let _peer = accept_websocket(&listener);
+    client.signal("-TERM");
+    let (_, log) = client.wait();
+    assert!(log.contains("sent 0 (0 bytes): cut: "), "{log}");
 }
 
 #[test]
@@ -312,15 +392,7 @@ fn forward_ends_at_once_though_the_server_is_silent() {
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let client = forward(&["0", &url]);
     let mut near = client.connect();
-    let mut peer = accept(&listener);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        peer.read_exact(&mut byte).unwrap();
-        head.extend(byte);
-    }
-    let response = accepting(&String::from_utf8(head).unwrap()).unwrap();
-    peer.write_all(response.as_bytes()).unwrap();
+    let mut peer = accept_websocket(&listener);
     peer.write_all(b"\x82\x01x").unwrap();
     near.read_exact(&mut [0]).unwrap();
     let begun = Instant::now();
@@ -329,6 +401,27 @@ fn forward_ends_at_once_though_the_server_is_silent() {
     assert_eq!(client.wait().0, Some(130));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_reset(&mut near, "the program has ended");
+}
+
+#[test]
+fn forward_ends_while_its_target_does_not_answer() {
+    let (listener, word) = target();
+    let address = listener.local_addr().unwrap();
+    // The queue of a listener that accepts none is full: connecting goes on for minutes.
+    let short = Duration::from_millis(200);
+    let waiting: Vec<_> =
+        std::iter::from_fn(|| TcpStream::connect_timeout(&address, short).ok()).collect();
+    let server = serve(&["--forward", &word, "--log"]);
+    let near = server.address.clone();
+    let client = thread::spawn(move || run(&["connect", &format!("ws://{near}/")]));
+    thread::sleep(Duration::from_millis(500));
+    let begun = Instant::now();
+    let (code, log) = server.end();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}: {log}", begun.elapsed());
+    assert!(code == Some(0) && log.contains("rejected: 503: the server ends"), "{code:?}: {log}");
+    let (_, said) = client.join().unwrap();
+    assert!(said.contains("503"), "{said}");
+    drop(waiting);
 }
 
 #[test]
@@ -416,6 +509,11 @@ fn forward_says_why_the_target_or_the_server_is_not_reached() {
     assert!(!errors.contains("secret"), "{errors}");
     let (_, log) = server.end();
     assert!(log.contains(&format!(": rejected: 502: connecting to {word}: ")), "{log}");
+    // Without a log, too.
+    let server = serve(&["--forward", &word]);
+    assert_eq!(server.status("/", "localhost", ""), "502");
+    let (_, errors) = server.end();
+    assert!(errors.contains(&format!(": connecting to {word}: ")), "{errors}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use clap::Args as ClapArgs;
 
 use crate::base::values;
 use crate::client::ClientArgs;
+use crate::relay::HALF_CLOSE_TIMEOUT;
 use crate::serve::connection_log::LogFormat;
 #[cfg(unix)]
 use crate::serve::listen;
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     /// Seconds that one direction may have ended while the other is silent, 10 by default
     #[arg(long, value_name = "SECONDS", value_parser = values::timeout,
           help_heading = "Forwarding")]
-    pub(super) half_close_timeout: Option<Duration>,
+    half_close_timeout: Option<Duration>,
     /// Print lines on standard error about connections: opened and ended
     ///
     /// Each has the time in UTC and the client; that of an end has its reason, and the messages and
@@ -60,6 +61,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Returns how long one direction may have ended while the other is silent.
+    pub(super) fn half_close_timeout(&self) -> Duration {
+        self.half_close_timeout.unwrap_or(HALF_CLOSE_TIMEOUT)
+    }
+
     #[cfg(unix)]
     pub(super) fn unix_mode(&self) -> Option<u32> {
         self.unix_mode

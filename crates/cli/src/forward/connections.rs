@@ -28,6 +28,7 @@ pub(super) struct Connections {
     is_verbose: bool,
     log: Option<LogFormat>,
     permits: Arc<Semaphore>,
+    half_close_timeout: Duration,
     /// The last error of connecting, whose details are not printed again.
     last_error: Mutex<String>,
 }
@@ -45,6 +46,7 @@ impl Connections {
             is_verbose: args.client.options.verbose,
             log: args.log,
             permits: Arc::new(Semaphore::new(permits)),
+            half_close_timeout: args.half_close_timeout(),
             last_error: Mutex::default(),
         }
     }
@@ -123,10 +125,10 @@ impl Connections {
         }
         let log = self.log.map(|format| opened(format, from, &websocket, open.clone()));
         // Boxed, so that the future of an open connection does not include that of connecting.
-        let carried = Box::pin(carry(socket, websocket, stop(&mut stopped)));
-        let websocket = carried.await;
+        let carried = carry(socket, websocket, self.half_close_timeout, stop(&mut stopped));
+        let (websocket, cut) = Box::pin(carried).await;
         if let Some(log) = log {
-            log.close(&websocket);
+            log.close(&websocket, cut.as_ref());
         }
     }
 
@@ -160,8 +162,8 @@ fn display_name(from: Option<SocketAddr>) -> String {
     from.map_or("unix".into(), |from| from.to_string())
 }
 
-/// Returns the fields of a connection's address, as `fdx serve --log=json` has them. They are null
-/// for a Unix socket.
+/// Returns the fields of a connection's address, as `fdx serve --log=json` has them. They are left
+/// out for a Unix socket.
 fn address_fields(from: Option<SocketAddr>) -> Vec<(&'static str, Value)> {
     let address = from.map(|from| from.ip().to_string());
     vec![("address", json!(address)), ("port", json!(from.map(|from| from.port())))]

@@ -21,6 +21,7 @@ use self::connections::Connections;
 use crate::base::redact::redact_url;
 use crate::base::signals::EndSignals;
 use crate::client::{ConnectOutcome, SetupError};
+use crate::relay;
 use crate::serve::file_limit::{self, FileCounts};
 use crate::serve::listen::{Address, SystemdListeners};
 use crate::serve::log::{self, log_line};
@@ -108,10 +109,10 @@ async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<ConnectOu
 }
 
 fn client(args: &Args) -> Result<Client, SetupError> {
-    let client = args.client.build_client()?;
-    let Some(timeout) = args.half_close_timeout else { return Ok(client) };
-    let config = args.client.options.config().close_timeout(timeout);
-    Ok(client.to_builder().config(config).build()?)
+    // What is half-closed is ended here.
+    let close_timeout = args.half_close_timeout() + relay::CLOSE_TIMEOUT;
+    let config = args.client.options.config().close_timeout(close_timeout);
+    Ok(args.client.client_builder()?.config(config).build()?)
 }
 
 /// Prints the addresses, which a program that starts this one may wait for.

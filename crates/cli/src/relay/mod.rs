@@ -2,7 +2,8 @@
 //! end, a WebSocket at the other, and the bytes between them.
 
 mod carry;
+mod ends;
 mod target;
 
-pub(crate) use self::carry::{carry, reset};
+pub(crate) use self::carry::{CLOSE_TIMEOUT, Cut, HALF_CLOSE_TIMEOUT, carry, reset};
 pub(crate) use self::target::Target;

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use fullduplex::{Message, WebSocket};
+use fullduplex::{CloseCause, CloseInfo, Message, WebSocket};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::log;
 use crate::base::escape::printable;
+use crate::client::option_names;
+use crate::relay::Cut;
 
 /// The most characters of a text message, and twice the most bytes of a binary one.
 const MAX_CONTENT: usize = 200;
@@ -127,10 +129,16 @@ impl ConnectionLog {
         log::line(format_args!("#{id} received {kind}, {len} bytes: {content}{more}"));
     }
 
-    /// Writes the line of a connection that has ended.
-    pub(crate) fn close(self, websocket: &WebSocket) {
+    /// Writes the line of a connection that has ended. `cut` is for one that is
+    /// forwarded, if its last bytes may be missing at one end.
+    pub(crate) fn close(self, websocket: &WebSocket, cut: Option<&Cut>) {
         let info = websocket.close_info();
-        let end = info.as_ref().map_or("still open".into(), |info| printable(&info.to_string()));
+        let mut end = info.as_ref().map_or("still open".into(), described);
+        if let Some(cut) = cut {
+            let why = printable(&cut.to_string());
+            let separator = if why.is_empty() { "" } else { "; " };
+            end = format!("cut: {why}{separator}{end}");
+        }
         let stats = websocket.stats();
         let (received, sent) = (stats.received, stats.sent);
         let (received_count, sent_count) =
@@ -142,7 +150,7 @@ impl ConnectionLog {
                 ("seconds", json!(milliseconds(elapsed))),
                 ("received", json!({"messages": received_count, "bytes": received.payload})),
                 ("sent", json!({"messages": sent_count, "bytes": sent.payload})),
-                ("clean", json!(info.as_ref().is_some_and(fullduplex::CloseInfo::is_clean))),
+                ("clean", json!(cut.is_none() && info.as_ref().is_some_and(CloseInfo::is_clean))),
                 ("end", json!(end)),
             ];
             return log::json("close", &fields);
@@ -158,6 +166,14 @@ impl ConnectionLog {
             sent.payload
         ));
     }
+}
+
+/// Returns how a connection ended, in a line that is safe to print.
+fn described(info: &CloseInfo) -> String {
+    let text = info.to_string();
+    // The reason of a Close stays as it is.
+    let is_of_library = info.cause != CloseCause::Handshake;
+    printable(&if is_of_library { option_names(&text) } else { text })
 }
 
 /// Returns seconds, with three digits after the point.

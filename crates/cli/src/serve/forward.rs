@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 
 use super::paths::has_own_handler;
 use crate::base::values;
-use crate::relay::Target;
+use crate::relay::{HALF_CLOSE_TIMEOUT, Target};
 
 /// The options about targets.
 #[derive(Clone, Debug, ClapArgs)]
@@ -23,7 +23,14 @@ pub(in crate::serve) struct ForwardArgs {
     pub(in crate::serve) forward: Vec<Forward>,
     /// Seconds that one direction may have ended while the other is silent, 10 by default
     #[arg(long, value_name = "SECONDS", value_parser = values::timeout, requires = "forward")]
-    pub(in crate::serve) half_close_timeout: Option<Duration>,
+    half_close_timeout: Option<Duration>,
+}
+
+impl ForwardArgs {
+    /// Returns how long one direction may have ended while the other is silent.
+    pub(in crate::serve) fn half_close_timeout(&self) -> Duration {
+        self.half_close_timeout.unwrap_or(HALF_CLOSE_TIMEOUT)
+    }
 }
 
 /// A target, and the path of its WebSockets.

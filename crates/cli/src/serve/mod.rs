@@ -143,13 +143,12 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     warnings::warn(args, &addresses);
     print_addresses(args, &addresses, tls.as_ref(), metrics_address.as_ref());
 
-    let (rooms, mut log_written) = Rooms::new(args.log);
+    let (rooms, mut log_written) = Rooms::new(args.log, args.forward.clone(), handle.clone());
     if !args.forward.forward.is_empty() {
         // The handler connects to the target before it accepts. What a rule or a policy rejects,
         // such as a foreign page, does not come to it then.
         server = server.authenticate(|request| async { Ok(request) });
     }
-    let rooms = rooms.with_forwards(args.forward.forward.clone());
     #[cfg(unix)]
     let exec = Exec::new(&args.exec);
     #[cfg(unix)]

@@ -41,6 +41,11 @@ pub(super) fn no_target(error: io::ErrorKind) -> Response<String> {
     text(status, "what this path is forwarded to can't be reached\n")
 }
 
+/// Returns the response to a client that came too late, as the server ends: 503.
+pub(super) fn draining() -> Response<String> {
+    text(StatusCode::SERVICE_UNAVAILABLE, "the server ends\n")
+}
+
 /// Returns the web page or a file that it loads. It may run and load only what this server
 /// serves, connect to any WebSocket, and make requests to this server.
 pub(super) fn asset(media_type: &'static str, content: &str) -> Response<String> {

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fullduplex::broadcast::{Group, LagPolicy};
-use fullduplex::server::Handshake;
+use fullduplex::server::{Handshake, ServerHandle};
 use fullduplex::{Error, ErrorKind, NetStream, PreparedMessage, WebSocket};
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::client_info::{ClientInfo, RequestInfo};
 use super::connection_log::{ConnectionLog, LogFormat};
 #[cfg(unix)]
 use super::exec::{Exec, Pending};
-use super::forward::Forward;
+use super::forward::{Forward, ForwardArgs};
 use super::log::log_line;
 #[cfg(unix)]
 use super::paths::has_own_handler;
@@ -36,7 +36,9 @@ pub(super) struct Rooms {
     log: Option<(LogFormat, mpsc::Sender<()>)>,
     #[cfg(unix)]
     exec: Option<Arc<Exec>>,
-    forwards: Vec<Forward>,
+    forward: ForwardArgs,
+    /// The server, which may drain while a target is connected.
+    handle: ServerHandle,
 }
 
 /// The handler at a path.
@@ -68,6 +70,8 @@ enum NoRoom {
     TooManyProcesses,
     /// The target can't be reached.
     NoTarget(Target, io::Error),
+    /// The server drains.
+    Draining,
 }
 
 impl NoRoom {
@@ -77,6 +81,7 @@ impl NoRoom {
             #[cfg(unix)]
             Self::TooManyProcesses => responses::too_many_processes(),
             Self::NoTarget(_, error) => responses::no_target(error.kind()),
+            Self::Draining => responses::draining(),
         }
     }
 
@@ -87,13 +92,18 @@ impl NoRoom {
             #[cfg(unix)]
             Self::TooManyProcesses => "as many commands run as --max-processes allows".into(),
             Self::NoTarget(target, error) => format!("connecting to {target}: {error}"),
+            Self::Draining => "the server ends".into(),
         }
     }
 }
 
 impl Rooms {
     /// Creates the state. With a log, the receiver ends when the last connection's line is written.
-    pub(super) fn new(log: Option<LogFormat>) -> (Self, mpsc::Receiver<()>) {
+    pub(super) fn new(
+        log: Option<LogFormat>,
+        forward: ForwardArgs,
+        handle: ServerHandle,
+    ) -> (Self, mpsc::Receiver<()>) {
         let (open, closed) = mpsc::channel(1);
         let log = log.map(|format| (format, open));
         let rooms = Self {
@@ -101,7 +111,8 @@ impl Rooms {
             log,
             #[cfg(unix)]
             exec: None,
-            forwards: Vec::new(),
+            forward,
+            handle,
         };
         (rooms, closed)
     }
@@ -110,11 +121,6 @@ impl Rooms {
     #[cfg(unix)]
     pub(super) fn with_exec(self, exec: Option<Arc<Exec>>) -> Self {
         Self { exec, ..self }
-    }
-
-    /// Connects each WebSocket at certain paths to a target.
-    pub(super) fn with_forwards(self, forwards: Vec<Forward>) -> Self {
-        Self { forwards, ..self }
     }
 
     /// Returns the handler for a client, or why there is none.
@@ -127,8 +133,11 @@ impl Rooms {
         }
         #[cfg(not(unix))]
         let _ = client;
-        if let Some(target) = Forward::at(&self.forwards, path) {
-            let connected = target.connect().await;
+        if let Some(target) = Forward::at(&self.forward.forward, path) {
+            let connected = tokio::select! {
+                connected = target.connect() => connected,
+                () = self.handle.drain_started() => return Err(NoRoom::Draining),
+            };
             return connected
                 .map(|socket| Room::Forward(Box::new(socket)))
                 .map_err(|error| NoRoom::NoTarget(target.clone(), error));
@@ -142,6 +151,7 @@ impl Rooms {
         let accepting = Box::pin(self.open(handshake));
         let Some((room, mut websocket, log)) = accepting.await else { return };
         let lines = log.as_deref();
+        let mut cut = None;
         // The log has the reason; the server goes on.
         let _ = match room {
             Room::Echo | Room::WhoAmI => echo(&mut websocket, lines).await,
@@ -155,13 +165,14 @@ impl Rooms {
                 Ok(())
             }
             Room::Forward(socket) => {
+                let timeout = self.forward.half_close_timeout();
                 // A drain closes it with 1001.
-                websocket = Box::pin(carry(*socket, websocket, pending())).await;
+                (websocket, cut) = Box::pin(carry(*socket, websocket, timeout, pending())).await;
                 Ok(())
             }
         };
         if let Some(log) = log {
-            log.close(&websocket);
+            log.close(&websocket, cut.as_ref());
         }
     }
 
@@ -174,10 +185,8 @@ impl Rooms {
             Ok(room) => room,
             Err(why) => {
                 let response = why.response();
-                if let Some((format, _)) = self.log.as_ref().filter(|_| handshake.is_websocket()) {
-                    let status = response.status().as_u16();
-                    let fields = client.json_fields();
-                    format.rejected(&client.to_string(), fields, Some(status), &why.reason());
+                if handshake.is_websocket() {
+                    self.log_rejection(&client, response.status(), &why);
                 }
                 // A client that is gone does not get the response, which is not an error here.
                 let _ = handshake.respond(response.map(Bytes::from)).await;
@@ -209,6 +218,21 @@ impl Rooms {
             let _ = websocket.send(request.to_json(&client, &websocket)).await;
         }
         Some((room, websocket, log))
+    }
+
+    /// Writes the line of a rejection. That of a target that can't be reached is written without a
+    /// log, too.
+    fn log_rejection(&self, client: &ClientInfo, status: StatusCode, why: &NoRoom) {
+        match self.log {
+            Some((format, _)) => {
+                let (status, fields) = (Some(status.as_u16()), client.json_fields());
+                format.rejected(&client.to_string(), fields, status, &why.reason());
+            }
+            None if matches!(why, NoRoom::NoTarget(..)) => {
+                log_line!("fdx serve: {client}: {}", printable(&why.reason()));
+            }
+            None => {}
+        }
     }
 
     async fn broadcast(

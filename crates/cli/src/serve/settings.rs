@@ -7,6 +7,7 @@ use fullduplex::server::policy::{ForwardedHeader, Forwarding, HostPolicy, Origin
 
 use super::args::{Args, Forwarded};
 use super::listen::Address;
+use crate::relay::CLOSE_TIMEOUT;
 
 /// The hint in the response to a client that asks for a host that is not configured.
 const HOST_ADVICE: &str = "on loopback addresses, with --exec and with --forward, fdx serve \
@@ -26,8 +27,9 @@ impl Args {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
-        if let Some(timeout) = self.forward.half_close_timeout {
-            config.websocket.close_timeout = timeout;
+        if !self.forward.forward.is_empty() {
+            // The handler ends what is half-closed.
+            config.websocket.close_timeout = self.forward.half_close_timeout() + CLOSE_TIMEOUT;
         }
         config.subprotocols.clone_from(&self.subprotocol);
         config.origin_policy = self.origins()?;
