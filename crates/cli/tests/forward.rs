@@ -526,6 +526,7 @@ fn forward_names_what_is_wrong_on_its_command_line() {
         (&["forward", "ws://127.0.0.1:1/", "a"], "a TCP port or a Unix socket"),
         (&["forward", "wss://127.0.0.1:1/", "a:1"], "--tls-self-signed"),
         (&["forward", "0", "ws://a/", "--log=messages"], "text or json"),
+        (&["forward", "0", "ws://127.0.0.1:99999/"], "invalid port"),
         (&["serve", "--forward", "a:1", "--exec", "cat"], "cannot be used with"),
         (&["serve", "--half-close-timeout", "1"], "--forward"),
     ] {

@@ -10,7 +10,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex::Client;
+use fullduplex::{Client, ErrorKind};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ pub(crate) use self::words::with_serve;
 use self::connections::Connections;
 use crate::base::redact::redact_url;
 use crate::base::signals::EndSignals;
-use crate::client::{ConnectOutcome, SetupError};
+use crate::client::{ConnectOutcome, SetupError, connect_error};
 use crate::relay;
 use crate::serve::file_limit::{self, FileCounts};
 use crate::serve::listen::{Address, SystemdListeners};
@@ -64,6 +64,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<ConnectOutcome, StartError> {
     let client = client(args).map_err(|error| (error.to_string(), error.outcome()))?;
+    check(&client, &args.client.url).await?;
     let limit = file_limit::raise(args.max_connections, FileCounts { each: 2, processes: 0 });
     if let Some(warning) = &limit.warning {
         log_line!("fdx forward: warning: {warning}");
@@ -113,6 +114,20 @@ fn client(args: &Args) -> Result<Client, SetupError> {
     let close_timeout = args.half_close_timeout() + relay::CLOSE_TIMEOUT;
     let config = args.client.options.config().close_timeout(close_timeout);
     Ok(args.client.client_builder()?.config(config).build()?)
+}
+
+/// Checks the URL and what else the client finds before it connects.
+async fn check(client: &Client, url: &str) -> Result<(), StartError> {
+    let client = client.to_builder().on_connect_event(|_| {}).build();
+    // It connects to nothing: the other end of this stream is gone.
+    let (nowhere, _) = tokio::io::duplex(1);
+    let checked = async { client?.connect_over(nowhere, url).await };
+    match checked.await {
+        Err(error) if error.kind() == ErrorKind::Misuse => {
+            Err((connect_error(&error), ConnectOutcome::Usage))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints the addresses, which a program that starts this one may wait for.
