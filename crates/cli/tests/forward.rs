@@ -425,6 +425,22 @@ fn forward_ends_while_its_target_does_not_answer() {
 }
 
 #[test]
+fn forward_waits_for_no_reader_of_its_log() {
+    let server = serve(&[]);
+    let client = forward(&["0", &format!("ws://{}/echo", server.address), "-v", "--log"]);
+    // A pipe takes the lines of some 90 connections.
+    for _ in 0..150 {
+        let mut near = client.connect();
+        near.write_all(b"a").unwrap();
+        near.read_exact(&mut [0]).unwrap();
+    }
+    client.signal("-TERM");
+    let (_, log) = client.wait();
+    let line = log.lines().find(|line| line.contains("* connected to")).unwrap();
+    assert!(line.contains("Z 127.0.0.1:"), "{line}");
+}
+
+#[test]
 fn forward_waits_for_an_end_that_does_not_read() {
     let tunnel = tunnel();
     let memory = |id: u32| {

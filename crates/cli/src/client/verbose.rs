@@ -1,4 +1,4 @@
-//! The lines of `fdx connect --verbose`.
+//! The lines of `--verbose`.
 
 use std::time::{Duration, SystemTime};
 
@@ -27,43 +27,58 @@ const SHOWN: [&str; 9] = [
 /// Prints a step on the way to the server with the time since the start, a head as curl does, or a
 /// certificate.
 pub(crate) fn connect_event(event: &ConnectEvent<'_>, after: Duration) {
-    let milliseconds = after.as_secs_f64() * 1000.0;
-    match event {
-        ConnectEvent::Request(head) | ConnectEvent::ProxyRequest(head) => {
-            let target = redact_target(head.target);
-            let first = format!("{} {target} {:?}", head.method, head.version);
-            print_head('>', &first, head.fields);
-        }
-        ConnectEvent::Response(head) | ConnectEvent::ProxyResponse(head) => {
-            report!("* answered ({milliseconds:.1} ms)");
-            print_head('<', &head.to_string(), head.fields);
-        }
-        event => report!("* {} ({milliseconds:.1} ms)", printable(&event.to_string())),
-    }
-    if let ConnectEvent::Tls { certificates: [der, ..], .. }
-    | ConnectEvent::CertificateRejected { certificates: [der, ..], .. } = event
-    {
-        report!("* {}", printable(&describe_certificate(der, SystemTime::now())));
+    for line in connect_event_lines(event, after) {
+        report!("{line}");
     }
 }
 
-/// Prints the lines of a head, without the values of secrets.
-fn print_head(mark: char, first: &str, fields: &[HeadField<'_>]) {
-    report!("{mark} {}", printable(first));
-    for field in fields {
+/// Returns the lines of a step on the way to the server, safe to print.
+pub(crate) fn connect_event_lines(event: &ConnectEvent<'_>, after: Duration) -> Vec<String> {
+    let milliseconds = after.as_secs_f64() * 1000.0;
+    let mut lines = match event {
+        ConnectEvent::Request(head) | ConnectEvent::ProxyRequest(head) => {
+            let target = redact_target(head.target);
+            let first = format!("{} {target} {:?}", head.method, head.version);
+            head_lines('>', &first, head.fields)
+        }
+        ConnectEvent::Response(head) | ConnectEvent::ProxyResponse(head) => {
+            let mut lines = head_lines('<', &head.to_string(), head.fields);
+            lines.insert(0, format!("* answered ({milliseconds:.1} ms)"));
+            lines
+        }
+        event => vec![format!("* {} ({milliseconds:.1} ms)", printable(&event.to_string()))],
+    };
+    if let ConnectEvent::Tls { certificates: [der, ..], .. }
+    | ConnectEvent::CertificateRejected { certificates: [der, ..], .. } = event
+    {
+        lines.push(format!("* {}", printable(&describe_certificate(der, SystemTime::now()))));
+    }
+    lines
+}
+
+/// Returns the lines of a head, without the values of secrets.
+fn head_lines(mark: char, first: &str, fields: &[HeadField<'_>]) -> Vec<String> {
+    let mut lines = vec![format!("{mark} {}", printable(first))];
+    lines.extend(fields.iter().map(|field| {
         let is_shown = SHOWN.iter().any(|name| field.name.eq_ignore_ascii_case(name));
         let value = shown_value(field.name, field.value, field.is_sensitive && !is_shown);
-        report!("{mark} {}: {value}", printable(field.name));
-    }
-    report!("{mark}");
+        format!("{mark} {}: {value}", printable(field.name))
+    }));
+    lines.push(mark.to_string());
+    lines
 }
 
 /// Prints what was negotiated.
 pub(crate) fn negotiated(websocket: &WebSocket, response: &Response<()>) {
+    report!("{}", negotiated_line(websocket, response));
+}
+
+/// Returns the line of what was negotiated, safe to print.
+pub(crate) fn negotiated_line(websocket: &WebSocket, response: &Response<()>) -> String {
     let version = response.version();
     let subprotocol = printable(websocket.subprotocol().unwrap_or("none"));
     let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
-    report!("* {version:?}, subprotocol {subprotocol}, compression {deflate}");
+    format!("* {version:?}, subprotocol {subprotocol}, compression {deflate}")
 }
 
 /// Describes a certificate in one line.

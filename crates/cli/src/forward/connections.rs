@@ -3,8 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use fullduplex::client::ConnectEvent;
 use fullduplex::server::listen::Listener;
 use fullduplex::{Client, Error, NetStream, WebSocket};
 use serde_json::{Value, json};
@@ -31,6 +32,29 @@ pub(super) struct Connections {
     half_close_timeout: Duration,
     /// The last error of connecting, whose details are not printed again.
     last_error: Mutex<String>,
+}
+
+/// An attempt to open the WebSocket of a connection.
+struct Attempt {
+    /// The name of the client, as in the log.
+    client: String,
+    since: Instant,
+}
+
+tokio::task_local! {
+    /// The attempt of the task, for the lines of `--verbose`.
+    static ATTEMPT: Attempt;
+}
+
+/// Writes the lines of `--verbose` about a step of the task's attempt to the log.
+pub(super) fn log_connect_event(event: &ConnectEvent<'_>) {
+    // A step that is not of an attempt, such as one of a pooled connection, has no client.
+    let attempt =
+        ATTEMPT.try_with(|attempt| (format!("{}: ", attempt.client), attempt.since.elapsed()));
+    let (client, after) = attempt.unwrap_or_default();
+    for line in verbose::connect_event_lines(event, after) {
+        log_line!("{client}{line}");
+    }
 }
 
 /// Becomes true when the program is asked to end.
@@ -109,8 +133,10 @@ impl Connections {
         mut stopped: Stopped,
         open: mpsc::Sender<()>,
     ) {
+        let attempt = Attempt { client: display_name(from), since: Instant::now() };
+        let connecting = ATTEMPT.scope(attempt, self.client.connect(&self.url));
         let connected = tokio::select! {
-            connected = self.client.connect(&self.url) => connected,
+            connected = connecting => connected,
             () = stop(&mut stopped) => return reset(socket),
         };
         let (websocket, response) = match connected {
@@ -121,7 +147,8 @@ impl Connections {
             }
         };
         if self.is_verbose {
-            verbose::negotiated(&websocket, &response);
+            let line = verbose::negotiated_line(&websocket, &response);
+            log_line!("{}: {line}", display_name(from));
         }
         let log = self.log.map(|format| opened(format, from, &websocket, open.clone()));
         // Boxed, so that the future of an open connection does not include that of connecting.

@@ -113,7 +113,11 @@ fn client(args: &Args) -> Result<Client, SetupError> {
     // What is half-closed is ended here.
     let close_timeout = args.half_close_timeout() + relay::CLOSE_TIMEOUT;
     let config = args.client.options.config().close_timeout(close_timeout);
-    Ok(args.client.client_builder()?.config(config).build()?)
+    let mut builder = args.client.client_builder()?.config(config);
+    if args.client.options.verbose {
+        builder = builder.on_connect_event(connections::log_connect_event);
+    }
+    Ok(builder.build()?)
 }
 
 /// Checks the URL and what else the client finds before it connects.
