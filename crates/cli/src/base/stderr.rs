@@ -40,14 +40,8 @@ pub(crate) fn push_line(text: &str) {
 
 /// Waits until all is written, or the reader has taken nothing for some time.
 pub(crate) async fn written() {
-    let mut seen = STDERR.progress();
-    while let Some(done) = STDERR.pending_since() {
-        if done != seen.0 {
-            seen = (done, Instant::now());
-        }
-        if STDERR.is_hurried() || seen.1.elapsed() >= LAST_STALL {
-            return;
-        }
+    let mut wait = LastWait::new();
+    while wait.goes_on() {
         tokio::time::sleep(CHECK).await;
     }
 }
@@ -60,15 +54,29 @@ pub(crate) fn hurry() {
 /// Waits at the end of the program until all is written, or the reader has taken nothing for some
 /// time.
 pub(crate) fn finish() {
-    let mut seen = STDERR.progress();
-    while let Some(done) = STDERR.pending_since() {
-        if done != seen.0 {
-            seen = (done, Instant::now());
-        }
-        if STDERR.is_hurried() || seen.1.elapsed() >= LAST_STALL {
-            return;
-        }
+    let mut wait = LastWait::new();
+    while wait.goes_on() {
         thread::sleep(CHECK);
+    }
+}
+
+/// The wait until all lines are written, or the reader has taken nothing for some time.
+struct LastWait {
+    /// How many bytes were written, and since when no more were.
+    seen: (u64, Instant),
+}
+
+impl LastWait {
+    fn new() -> Self {
+        Self { seen: STDERR.progress() }
+    }
+
+    fn goes_on(&mut self) -> bool {
+        let Some(done) = STDERR.pending_since() else { return false };
+        if done != self.seen.0 {
+            self.seen = (done, Instant::now());
+        }
+        !STDERR.is_hurried() && self.seen.1.elapsed() < LAST_STALL
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) enum SavedMessage {
 pub(crate) struct SavedMessages(BTreeMap<String, SavedMessage>);
 
 impl SavedMessages {
-    /// Reads those of the configuration file, with those of a profile before others of the same
-    /// name; none, if there is no file.
+    /// Reads the saved messages of the configuration file, which may be missing. A message of the
+    /// profile replaces another of the same name.
     ///
     /// # Errors
     /// Fails with the file, the line and the key.

@@ -53,7 +53,7 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the file; `None` if there is none.
+    /// Reads the configuration file. Returns `None` if it does not exist.
     ///
     /// # Errors
     /// Fails with the file.
