@@ -141,6 +141,7 @@ fn cut_by(error: io::Error) -> Cut {
 
 #[cfg(test)]
 mod tests {
+    use fullduplex::{Config, WebSocketBuilder};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::timeout;
@@ -198,6 +199,28 @@ mod tests {
             let (_, cut) = soon(carried).await.unwrap();
             assert!(matches!(cut, Some(Cut::WebSocket)), "{cut:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn carry_notices_a_cut_though_the_socket_takes_nothing() {
+        let (near, mut far, _, _) = ends().await;
+        let (one, mut peer) = tokio::io::duplex(64 << 10);
+        let mut config = Config::default();
+        config.keepalive.interval = Some(Duration::from_millis(300));
+        config.keepalive.timeout = Duration::from_millis(300);
+        let websocket = WebSocketBuilder::server().config(config).build(NetStream::new(one));
+        let carried =
+            tokio::spawn(carry(near, websocket.unwrap(), TIMEOUT, std::future::pending()));
+        // Whole messages, until no more are read as the target reads none.
+        let mut message = vec![0x82, 0xfe, 0x80, 0, 0, 0, 0, 0];
+        message.resize(8 + (32 << 10), 0);
+        while timeout(Duration::from_millis(500), peer.write_all(&message)).await.is_ok() {}
+        drop(peer);
+        let (_, cut) = soon(carried).await.unwrap();
+        assert!(matches!(cut, Some(Cut::WebSocket)), "{cut:?}");
+        let mut all = Vec::new();
+        let error = soon(far.read_to_end(&mut all)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

@@ -28,12 +28,15 @@ struct Inner {
     moved: usize,
 }
 
-/// Why a connection of which one direction has ended is over.
+/// The time between two looks at whether the WebSocket was cut.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Why a connection is over before both directions have ended.
 #[derive(Debug, PartialEq)]
 pub(super) enum WatchEnd {
     /// The other direction carried nothing for the time-out.
     Silent,
-    /// The other direction can't go on, as the WebSocket has ended.
+    /// No direction can go on, as the WebSocket has ended.
     Ended,
 }
 
@@ -48,15 +51,26 @@ impl Ends {
         (inner.socket, inner.stream)
     }
 
-    /// Waits until one direction has ended, and the other is silent for `timeout` or can't go on.
+    /// Waits until the WebSocket was cut, or one direction has ended, and the other is silent for
+    /// `timeout` or can't go on.
+    ///
+    /// While the socket takes nothing, the copying does not read the WebSocket, and so does not see
+    /// that it was cut.
     ///
     /// The task that copies polls it after each step: that has the wakers of both ends.
     pub(super) async fn watch(&self, timeout: Duration) -> WatchEnd {
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         let mut last = None;
+        let mut check = Box::pin(sleep(CHECK));
         poll_fn(|cx| {
             let mut inner = self.lock();
             if !inner.socket_ended && !inner.stream_ended {
+                while check.as_mut().poll(cx).is_ready() {
+                    if inner.is_stream_cut() {
+                        return Poll::Ready(WatchEnd::Ended);
+                    }
+                    check.as_mut().reset(Instant::now() + CHECK);
+                }
                 return Poll::Pending;
             }
             if inner.stream_ended && !inner.socket_ended && inner.is_stream_closed(cx) {
@@ -82,6 +96,13 @@ impl Ends {
 }
 
 impl Inner {
+    /// Returns whether the WebSocket has ended without the peer's Close.
+    fn is_stream_cut(&self) -> bool {
+        let websocket = self.stream.get_ref();
+        websocket.state() == ReadyState::Closed
+            && !websocket.close_info().is_some_and(|info| info.close_received)
+    }
+
     /// Returns whether the WebSocket has ended, after its Close; otherwise its end wakes the task.
     fn is_stream_closed(&mut self, cx: &mut Context<'_>) -> bool {
         // After the Close there is nothing to read: this only waits.
