@@ -39,7 +39,7 @@ pub(crate) struct Panicking {
 }
 
 impl Panicking {
-    #[cfg(feature = "tls")]
+    #[cfg(all(feature = "_tls", feature = "http2"))]
     pub(crate) fn new(pipe: Pipe, at: At, armed: Arc<AtomicBool>) -> Self {
         Self { pipe, at, armed }
     }
