@@ -27,8 +27,10 @@ use fullduplex::server::policy::OriginPolicy;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct EngineConfig {
-    /// The path of all requests, with or without a `/` at its end. Default: `/engine.io/`.
-    pub path: String,
+    /// The path of all requests, with or without a `/` at its end. Default: `None`, which is
+    /// `/socket.io/` for a [`SocketIo`](crate::SocketIo), and `/engine.io/` for an
+    /// [`Engine`](crate::engine::Engine).
+    pub path: Option<String>,
     /// The time between a pong and the next ping. Default: 25 s.
     pub ping_interval: Duration,
     /// The time that a client has to answer a ping. Default: 20 s.
@@ -62,7 +64,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            path: "/engine.io/".to_owned(),
+            path: None,
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
@@ -99,7 +101,7 @@ impl EngineConfig {
     /// Sets [`path`](Self#structfield.path).
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
+        self.path = Some(path.into());
         self
     }
 
@@ -123,7 +125,8 @@ impl EngineConfig {
     /// # Errors
     /// The first setting that is not.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        ConfigError::require(self.path.starts_with('/'), "path", "begin with /")?;
+        let begins = self.path.as_ref().is_none_or(|path| path.starts_with('/'));
+        ConfigError::require(begins, "path", "begin with /")?;
         ConfigError::require_time(self.ping_interval, "ping_interval")?;
         ConfigError::require_time(self.ping_timeout, "ping_timeout")?;
         ConfigError::require_time(self.upgrade_timeout, "upgrade_timeout")?;
@@ -136,7 +139,8 @@ impl EngineConfig {
 
     /// Whether a request with this path is one for the engine.
     pub(crate) fn is_path(&self, path: &str) -> bool {
-        path.trim_end_matches('/') == self.path.trim_end_matches('/')
+        let own = self.path.as_deref().unwrap_or_default();
+        path.trim_end_matches('/') == own.trim_end_matches('/')
     }
 }
 

@@ -98,6 +98,7 @@ impl From<LimitReached> for AdmissionError {
         }
     }
 }
+        config.path.get_or_insert_with(|| "/engine.io/".to_owned());
 
 impl Engine {
     /// Creates an engine, which runs `handler` with each session.
@@ -108,7 +109,7 @@ impl Engine {
     ///
     /// # Errors
     /// The first setting that is out of range.
-    pub fn new<H, F>(config: EngineConfig, handler: H) -> Result<Self, ConfigError>
+    pub fn new<H, F>(mut config: EngineConfig, handler: H) -> Result<Self, ConfigError>
     where
         H: Fn(Session) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,

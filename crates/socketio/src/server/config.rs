@@ -72,15 +72,14 @@ impl Default for SocketIoBuilder {
                 slow: SlowPolicy::default(),
                 recovery: None,
             },
-            engine: EngineConfig::default().path("/socket.io/"),
+            engine: EngineConfig::default(),
         }
     }
 }
 
 impl SocketIoBuilder {
-    /// Sets the settings of Engine.IO: the path, heartbeats, the origins that may connect, sizes.
-    ///
-    /// The path of [`EngineConfig`] is taken as it is; clients expect `/socket.io/`.
+    /// Sets the settings of Engine.IO: heartbeats, the origins that may connect, sizes, and the
+    /// path if it is not `/socket.io/`.
     #[must_use]
     pub fn engine(mut self, engine: EngineConfig) -> Self {
         self.engine = engine;

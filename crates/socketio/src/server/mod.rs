@@ -148,7 +148,8 @@ impl SocketIo {
         SocketIoBuilder::default()
     }
 
-    fn start(config: Config, engine: EngineConfig) -> Result<Self, ConfigError> {
+    fn start(config: Config, mut engine: EngineConfig) -> Result<Self, ConfigError> {
+        engine.path.get_or_insert_with(|| "/socket.io/".to_owned());
         let shared = Arc::new(ServerShared::new(config, engine.max_queue_bytes));
         let for_handler = shared.clone();
         let engine =

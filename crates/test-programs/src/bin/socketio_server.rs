@@ -25,8 +25,7 @@ struct User {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut listen = "127.0.0.1:0".to_owned();
-    let mut engine =
-        EngineConfig::default().path("/socket.io/").origin_policy(OriginPolicy::DangerousAny);
+    let mut engine = EngineConfig::default().origin_policy(OriginPolicy::DangerousAny);
     let mut builder = SocketIo::builder();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::engine::EngineConfig;
 use crate::{ConnectError, ConnectRequest, DisconnectReason, Socket};
 
 #[derive(Deserialize)]
@@ -23,6 +24,14 @@ async fn connect_is_answered_with_the_id_of_the_socket() {
     client.send("0/admin,").await;
     assert!(client.next().await.starts_with(r#"0/admin,{"sid":""#));
     assert_eq!(io.namespace::<()>("/admin").expect("it is open").len(), 1);
+}
+
+#[test]
+fn socket_io_has_the_path_of_its_clients() {
+    let path = |engine| build(SocketIo::builder().engine(engine)).engine.config().path.clone();
+    assert_eq!(path(EngineConfig::default()).as_deref(), Some("/socket.io/"));
+    assert_eq!(path(EngineConfig::default().path("/live/")).as_deref(), Some("/live/"));
+    assert_eq!(SocketIo::default().engine.config().path.as_deref(), Some("/socket.io/"));
 }
 
 #[tokio::test]

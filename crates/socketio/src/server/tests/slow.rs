@@ -4,7 +4,7 @@ use crate::{Delivery, DisconnectReason, Namespace, SlowPolicy, Socket};
 
 /// A server whose queues are short, with one client that does not read, and one that does.
 async fn slow(policy: SlowPolicy) -> (SocketIo, Namespace, Client, Socket) {
-    let engine = EngineConfig::default().path("/socket.io/").max_queue_bytes(40_000);
+    let engine = EngineConfig::default().max_queue_bytes(40_000);
     let io = build(SocketIo::builder().engine(engine).slow(policy));
     let main = io.of("/").open();
     let client = Client::connected(&io).await;
