@@ -45,6 +45,9 @@ pub struct EngineConfig {
     /// The most bytes of the content of a POST, and of a WebSocket message; and of the response to
     /// a poll, unless a single packet is longer. Default: 1,000,000.
     pub max_payload: usize,
+    /// The most packets of the response to a poll; the next poll takes the rest. Default: 16, as
+    /// python-engineio disconnects from a server that sends it more.
+    pub max_packets_per_poll: usize,
     /// The most bytes that wait to be sent in a session. Default: 1 MiB.
     pub max_queue_bytes: usize,
     /// The most bytes that wait for the application in a session before no more are read from the
@@ -71,6 +74,7 @@ impl Default for EngineConfig {
             body_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(30),
             max_payload: 1_000_000,
+            max_packets_per_poll: 16,
             max_queue_bytes: 1 << 20,
             max_received_bytes: 64 << 10,
             origin_policy: OriginPolicy::default(),
@@ -112,6 +116,7 @@ impl EngineConfig {
         body_timeout: Duration;
         close_timeout: Duration;
         max_payload: usize;
+        max_packets_per_poll: usize;
         max_queue_bytes: usize;
         max_received_bytes: usize;
         origin_policy: OriginPolicy;
@@ -133,6 +138,8 @@ impl EngineConfig {
         ConfigError::require_time(self.body_timeout, "body_timeout")?;
         ConfigError::require_time(self.close_timeout, "close_timeout")?;
         ConfigError::require(self.max_payload > 0, "max_payload", "not be zero")?;
+        let has_packets = self.max_packets_per_poll > 0;
+        ConfigError::require(has_packets, "max_packets_per_poll", "not be zero")?;
         ConfigError::require(self.max_received_bytes > 0, "max_received_bytes", "not be zero")?;
         ConfigError::require(self.polling || self.websocket, "polling", "be on without websocket")
     }
@@ -156,6 +163,7 @@ mod tests {
         assert_eq!(fails(config.clone().path("engine.io")), "path");
         assert_eq!(fails(config.clone().ping_timeout(Duration::ZERO)), "ping_timeout");
         assert_eq!(fails(config.clone().max_payload(0)), "max_payload");
+        assert_eq!(fails(config.clone().max_packets_per_poll(0)), "max_packets_per_poll");
         assert_eq!(fails(config.polling(false).websocket(false)), "polling");
     }
 

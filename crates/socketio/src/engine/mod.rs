@@ -21,6 +21,7 @@ mod protocol;
 mod queue;
 mod server;
 mod session;
+mod sessions;
 mod shared;
 
 pub use config::EngineConfig;
@@ -33,5 +34,6 @@ pub use server::Engine;
 pub(crate) use server::{Admission, AdmissionError};
 pub use session::{Sender, Session};
 
-pub(crate) use protocol::PollingError;
+pub(crate) use protocol::{CLOSED_PAYLOAD, PollingError};
+pub(crate) use sessions::Found;
 pub(crate) use shared::Shared;

@@ -68,26 +68,34 @@ impl Iterator for Payload {
     }
 }
 
-/// An encoder of a payload of limited length.
+/// An encoder of a payload of a limited length and number of packets.
 #[derive(Debug)]
 pub(crate) struct PayloadWriter {
     payload: BytesMut,
     max_payload: usize,
+    /// How many more packets it takes.
+    space: usize,
 }
 
 impl PayloadWriter {
-    pub(crate) fn new(max_payload: usize) -> Self {
-        Self { payload: BytesMut::new(), max_payload }
+    pub(crate) fn new(max_payload: usize, max_packets: usize) -> Self {
+        Self { payload: BytesMut::new(), max_payload, space: max_packets }
     }
 
-    /// Appends an encoded packet. Returns false if the payload would become too long; the first
-    /// packet is always taken, as it can't be divided.
+    /// Appends an encoded packet. Returns false if the payload would become too long, or has as
+    /// many packets as it may; the first packet is always taken, as it can't be divided.
     pub(crate) fn push(&mut self, packet: &[u8]) -> bool {
+        let has_space = self.append(packet);
+        self.space = self.space.saturating_sub(usize::from(has_space));
+        has_space
+    }
+
+    fn append(&mut self, packet: &[u8]) -> bool {
         if self.payload.is_empty() {
             self.payload.extend_from_slice(packet);
             return true;
         }
-        if self.payload.len() + 1 + packet.len() > self.max_payload {
+        if self.space == 0 || self.payload.len() + 1 + packet.len() > self.max_payload {
             return false;
         }
         self.payload.reserve(1 + packet.len());
@@ -129,7 +137,7 @@ mod tests {
     proptest! {
         #[test]
         fn payload_returns_what_was_written(all in proptest::collection::vec(data(), 1..20)) {
-            let mut writer = PayloadWriter::new(usize::MAX);
+            let mut writer = PayloadWriter::new(usize::MAX, usize::MAX);
             for data in &all {
                 prop_assert!(writer.push(&encoded(data)));
             }
@@ -149,12 +157,19 @@ mod tests {
 
     #[test]
     fn payload_writer_holds_to_its_limit_after_the_first_packet() {
-        let mut writer = PayloadWriter::new(5);
+        let mut writer = PayloadWriter::new(5, 16);
         assert!(writer.is_empty());
         assert!(writer.push(b"4longer than that"));
         assert!(!writer.push(b"4"));
-        let mut writer = PayloadWriter::new(5);
+        let mut writer = PayloadWriter::new(5, 16);
         assert!(writer.push(b"4a") && writer.push(b"4b") && !writer.push(b""));
+        assert_eq!(writer.finish(), "4a\u{1e}4b".as_bytes());
+    }
+
+    #[test]
+    fn payload_writer_takes_so_many_packets() {
+        let mut writer = PayloadWriter::new(100, 2);
+        assert!(writer.push(b"4a") && writer.push(b"4b") && !writer.push(b"4c"));
         assert_eq!(writer.finish(), "4a\u{1e}4b".as_bytes());
     }
 

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn payload(queue: &mut SendQueue, max: usize) -> Bytes {
-        let mut writer = PayloadWriter::new(max);
+        let mut writer = PayloadWriter::new(max, 16);
         queue.write_to(&mut writer);
         writer.finish()
     }

@@ -1,10 +1,8 @@
 //! The engine: its settings, its handler and its open sessions.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fullduplex::server::limits::{ConnectionLimiter, LimitReached, Permit};
@@ -18,6 +16,7 @@ use crate::engine::driver::Driver;
 use crate::engine::id::SessionId;
 use crate::engine::outcome::{EndReason, TransportKind};
 use crate::engine::session::Session;
+use crate::engine::sessions::{Found, Sessions};
 use crate::engine::shared::Shared;
 
 type Handler = dyn Fn(Session) -> BoxFuture<'static, ()> + Send + Sync;
@@ -59,20 +58,6 @@ struct EngineShared {
     limiter: ConnectionLimiter,
 }
 
-/// The sessions that are open.
-#[derive(Default)]
-struct Sessions {
-    open: Mutex<HashMap<SessionId, Arc<Shared>>>,
-    /// Set with the lock held.
-    is_shut_down: AtomicBool,
-}
-
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Shared>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The permission to open a session.
 pub(crate) struct Admission {
     request: Request<()>,
@@ -98,7 +83,6 @@ impl From<LimitReached> for AdmissionError {
         }
     }
 }
-        config.path.get_or_insert_with(|| "/engine.io/".to_owned());
 
 impl Engine {
     /// Creates an engine, which runs `handler` with each session.
@@ -114,6 +98,7 @@ impl Engine {
         H: Fn(Session) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        config.path.get_or_insert_with(|| "/engine.io/".to_owned());
         config.validate()?;
         let limiter = ConnectionLimiter::new(config.limits);
         let handler: Box<Handler> = Box::new(move |session| Box::pin(handler(session)));
@@ -128,36 +113,35 @@ impl Engine {
 
     /// Returns the number of open sessions.
     pub fn session_count(&self) -> usize {
-        self.0.sessions.lock().len()
+        self.0.sessions.len()
     }
 
     /// Closes all sessions, by a close packet or a Close frame with 1001. No more are opened.
     #[doc(alias = "drain")]
     pub fn shutdown(&self) {
-        for session in self.stop_accepting() {
+        for session in self.0.sessions.shut_down() {
             session.close(EndReason::ServerShutdown);
         }
     }
 
     /// Closes the sessions that poll. No more are opened.
     pub(crate) fn shutdown_polling(&self) {
-        for session in self.stop_accepting() {
+        for session in self.0.sessions.shut_down() {
             if session.transport() == TransportKind::Polling {
                 session.close(EndReason::ServerShutdown);
             }
         }
     }
 
-    fn stop_accepting(&self) -> Vec<Arc<Shared>> {
-        let sessions = self.0.sessions.lock();
-        self.0.sessions.is_shut_down.store(true, Ordering::Release);
-        sessions.values().cloned().collect()
-    }
-
     /// Returns an open session.
     pub(crate) fn session(&self, id: &str) -> Option<Arc<Shared>> {
         let id = SessionId::parse(id)?;
-        self.0.sessions.lock().get(&id).filter(|session| !session.is_ended()).cloned()
+        self.0.sessions.get(id)
+    }
+
+    /// Returns the session that a poll is for.
+    pub(crate) fn session_for_poll(&self, id: &str) -> Option<Found> {
+        self.0.sessions.get_for_poll(SessionId::parse(id)?)
     }
 
     /// Counts a new session towards the limits.
@@ -166,7 +150,7 @@ impl Engine {
         request: Request<()>,
         peer: PeerAddr,
     ) -> Result<Admission, AdmissionError> {
-        if self.0.sessions.is_shut_down.load(Ordering::Acquire) {
+        if self.0.sessions.is_shut_down() {
             return Err(AdmissionError::ShutDown);
         }
         // Loopback is often a proxy on this machine, whose clients are not known.
@@ -203,18 +187,17 @@ impl Engine {
 
     fn driver(&self, shared: &Arc<Shared>, websocket: Option<WebSocket>, permit: Permit) -> Driver {
         let id = shared.id;
-        let mut sessions = self.0.sessions.lock();
-        sessions.insert(id, shared.clone());
-        let is_shut_down = self.0.sessions.is_shut_down.load(Ordering::Acquire);
-        drop(sessions);
+        let is_accepted = self.0.sessions.insert(shared.clone());
         let handler = (self.0.handler)(Session::new(shared.clone()));
         let open: Weak<Sessions> = Arc::downgrade(&self.0.sessions);
         let on_end = Box::new(move || {
-            let removed = open.upgrade().and_then(|open| open.lock().remove(&id));
-            drop((removed, permit));
+            if let Some(open) = open.upgrade() {
+                open.remove(id);
+            }
+            drop(permit);
         });
         let driver = Driver::new(shared.clone(), websocket, handler, on_end);
-        if is_shut_down {
+        if !is_accepted {
             shared.close(EndReason::ServerShutdown);
         }
         driver

@@ -182,6 +182,11 @@ impl Shared {
         self.change(|state| state.protocol.cut_poll());
     }
 
+    /// Whether one more GET has to be answered though its client has closed the session. True once.
+    pub(super) fn take_owed_noop(&self) -> bool {
+        self.lock().protocol.take_owed_noop()
+    }
+
     pub(crate) fn begin_post(&self) -> Result<(), PollingError> {
         self.change(|state| state.protocol.begin_post())
     }

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body as HttpBody;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, Shared, TransportKind};
+use crate::engine::{CLOSED_PAYLOAD, Engine, Found, Shared, TransportKind};
 use crate::http::body::{Content, PollGuard, ReadError, read};
 use crate::http::cors::{Cors, preflight};
 use crate::http::error::RequestError;
@@ -23,6 +23,8 @@ pub(super) enum Target {
     New,
     /// A session that is open.
     Open(Arc<Shared>),
+    /// A session that the client has closed, whose last poll is this request.
+    Closed,
 }
 
 /// Finds out what a request asks for, and rejects it if it breaks a rule.
@@ -42,7 +44,10 @@ pub(super) fn target(
         return Err(RequestError::UnsupportedVersion);
     }
     let session = match query.sid {
-        Some(sid) => Some(engine.session(sid).ok_or(RequestError::UnknownSession)?),
+        Some(sid) if parts.method == Method::GET && !is_websocket => {
+            Some(engine.session_for_poll(sid).ok_or(RequestError::UnknownSession)?)
+        }
+        Some(sid) => Some(Found::Open(engine.session(sid).ok_or(RequestError::UnknownSession)?)),
         None => None,
     };
     // An extended CONNECT (RFC 8441) opens a WebSocket, too.
@@ -53,7 +58,8 @@ pub(super) fn target(
             Err(RequestError::BadRequest)
         }
         None => Ok(Target::New),
-        Some(session) => Ok(Target::Open(session)),
+        Some(Found::Open(session)) => Ok(Target::Open(session)),
+        Some(Found::Closed) => Ok(Target::Closed),
     }
 }
 
@@ -100,6 +106,9 @@ async fn answer<B: HttpBody>(
             return Ok(text(Content::new(engine.open_polling(admission))));
         }
         Target::Open(session) => session,
+        Target::Closed => {
+            return Ok(text(Content::new(Bytes::from_static(CLOSED_PAYLOAD.as_bytes()))));
+        }
     };
     match parts.method {
         Method::GET => poll(session).await,

@@ -37,6 +37,7 @@ fn purpose(engine: &Engine, parts: &Parts) -> Result<Purpose, RequestError> {
     match target(engine, parts, true)? {
         Target::New => Ok(Purpose::Session(Box::new(engine.admit(head(parts), client(parts))?))),
         Target::Open(session) => Ok(Purpose::Upgrade(session)),
+        Target::Closed => Err(RequestError::UnknownSession),
     }
 }
 

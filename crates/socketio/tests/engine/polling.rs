@@ -135,6 +135,35 @@ async fn polling_client_closes_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn polling_client_that_closes_before_its_poll_arrives_has_an_answer() {
+    let (engine, mut ends) = echo(EngineConfig::default());
+    let (session, late) = (Polling::open(&engine).await, Polling::open(&engine).await);
+    for session in [&session, &late] {
+        assert_eq!(session.post("1").await.brief(), (200, "ok"));
+    }
+    // Before the task of the session has run.
+    assert_eq!(session.poll().await.brief(), (200, "6"));
+    for _ in 0..2 {
+        assert_eq!(ends.recv().await, Some(EndReason::TransportClose));
+    }
+    assert_eq!(engine.session_count(), 0);
+    assert_eq!(late.post("4a").await.status, 400, "only a poll may have been overtaken");
+    assert_eq!(late.poll().await.brief(), (200, "6"));
+    for session in [&session, &late] {
+        assert_eq!(session.poll().await.status, 400);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn polling_responses_hold_to_max_packets_per_poll() {
+    let (engine, _ends) = echo(EngineConfig::default());
+    let session = Polling::open(&engine).await;
+    assert_eq!(session.post(vec!["4a"; 17].join("\u{1e}")).await.status, 200);
+    assert_eq!(session.poll().await.content, vec!["4a"; 16].join("\u{1e}"));
+    assert_eq!(session.poll().await.content, "4a");
+}
+
+#[tokio::test(start_paused = true)]
 async fn polling_payload_that_is_malformed_ends_the_session() {
     for content in ["abc", "", "4a\u{1e}\u{1e}4b", "b%%%", "4a\u{1e}9"] {
         let (engine, mut ends) = echo(EngineConfig::default());

@@ -16,7 +16,7 @@ mod websocket;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) use polling::PollingError;
+pub(crate) use polling::{CLOSED_PAYLOAD, PollingError};
 pub(crate) use websocket::{Frame, PROBE_PONG, ProbeStep};
 
 use crate::engine::config::EngineConfig;

@@ -9,6 +9,9 @@ use crate::engine::outcome::EndReason;
 use crate::engine::packet::Packet;
 use crate::engine::payload::{Payload, PayloadWriter};
 
+/// The response to a GET of a client that has closed the session.
+pub(crate) const CLOSED_PAYLOAD: &str = "6";
+
 /// The requests of a session that polls.
 #[derive(Debug, Default)]
 pub(super) struct Polling {
@@ -16,6 +19,9 @@ pub(super) struct Polling {
     polls: bool,
     /// Whether a POST is being read.
     posts: bool,
+    /// Whether the client has closed the session while no GET waited. The one that it sent before
+    /// may have been overtaken, and is then still to be answered.
+    owes_noop: bool,
 }
 
 /// Why a request of a session that polls is not served.
@@ -63,7 +69,8 @@ impl Protocol {
         if !*polls {
             return None;
         }
-        let mut payload = PayloadWriter::new(self.config.max_payload);
+        let mut payload =
+            PayloadWriter::new(self.config.max_payload, self.config.max_packets_per_poll);
         if self.is_leaving_polling() {
             // Lets the client pause, so that it can complete the upgrade. It may have been told to
             // close, and then discards what else came with its last poll.
@@ -72,7 +79,7 @@ impl Protocol {
             return Some(payload.finish());
         }
         match self.phase {
-            Phase::Ended(EndReason::TransportClose) => _ = payload.push(b"6"),
+            Phase::Ended(EndReason::TransportClose) => _ = payload.push(CLOSED_PAYLOAD.as_bytes()),
             Phase::Ended(_) => _ = payload.push(b"1"),
             Phase::Open | Phase::Closing(..) => {
                 if self.heartbeat.owes_ping() {
@@ -149,9 +156,21 @@ impl Protocol {
             self.inbox.push_payload(payload);
         }
         if is_closed {
+            if let Carrier::Polling(polling) = &mut self.carrier {
+                polling.owes_noop = !polling.polls;
+            }
             self.end(EndReason::TransportClose);
         }
         Ok(())
+    }
+
+    /// Whether the client, which has closed the session, may wait for the response to a GET that
+    /// has not arrived yet: it is [`CLOSED_PAYLOAD`]. True once.
+    pub(crate) fn take_owed_noop(&mut self) -> bool {
+        match &mut self.carrier {
+            Carrier::Polling(polling) => std::mem::take(&mut polling.owes_noop),
+            Carrier::WebSocket => false,
+        }
     }
 
     fn malformed(&mut self, reason: EndReason) -> Result<(), PollingError> {
