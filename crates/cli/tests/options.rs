@@ -149,6 +149,7 @@ fn host_that_was_not_listed_is_refused_on_loopback() {
     let socket = std::env::temp_dir().join(format!("fdx-host-{}", std::process::id()));
     let server = serve(&["--listen", &format!("unix:{}", socket.display())]);
     assert_eq!(server.status("/echo", "evil.example:9001", ""), "421");
+    server.end();
     // A server on other addresses too has names that it does not know.
     let server = serve(&["--listen", "0.0.0.0:0"]);
     assert_eq!(server.status("/echo", "evil.example:9001", ""), "101");

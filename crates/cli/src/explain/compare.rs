@@ -50,7 +50,11 @@ impl Original<'_> {
         let has_answered = seen.status.is_some();
         // An alert may be about the protocol (ALPN).
         let is_rejected_by_tls = seen.step == Some(Step::Tls) && seen.kind == Some(ErrorKind::Tls);
-        if has_answered || is_rejected_by_tls || seen.step == Some(Step::Quic) {
+        // A server of HTTP/2 may say by its SETTINGS that it has no WebSockets.
+        let has_version_failed =
+            self.version != HttpVersion::Http1 && seen.step == Some(Step::Response);
+        let is_of_quic = seen.step == Some(Step::Quic);
+        if has_answered || is_rejected_by_tls || has_version_failed || is_of_quic {
             all.extend(self.other_versions(is_secure, is_unix));
         }
         if has_answered {

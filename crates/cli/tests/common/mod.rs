@@ -37,6 +37,8 @@ pub fn serve_limited(limits: &str, options: &[&str]) -> Served {
 
 fn start(mut command: Command, options: &[&str], stderr: Stdio) -> Served {
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+    // What a server that is killed leaves behind stays in the target folder.
+    command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let (mut out, mut line) = (BufReader::new(child.stdout.take().unwrap()), String::new());
     out.read_line(&mut line).unwrap();

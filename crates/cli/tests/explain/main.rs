@@ -5,7 +5,7 @@
 #![cfg(unix)]
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -48,6 +48,38 @@ fn answering(answer: &'static [u8]) -> String {
         }
     });
     format!("ws://{address}/chat?token=secret")
+}
+
+/// Returns the URL of a server of HTTP/2 without extended CONNECT (RFC 8441 §3).
+fn http2_without_extended_connect() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // The end of the connection is the client's.
+            let _ = answer_pings(stream.unwrap());
+        }
+    });
+    format!("ws://{address}/")
+}
+
+/// Sends an empty SETTINGS frame, and answers each PING until the client ends the connection.
+fn answer_pings(mut stream: TcpStream) -> std::io::Result<()> {
+    const PREFACE: usize = 24;
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0])?;
+    stream.read_exact(&mut [0; PREFACE])?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head)?;
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        stream.read_exact(&mut payload)?;
+        if head[3] == PING && head[4] != ACK {
+            head[4] = ACK;
+            stream.write_all(&[&head[..], &payload].concat())?;
+        }
+    }
 }
 
 #[track_caller]
@@ -96,6 +128,13 @@ fn explain_tells_each_step_on_every_version() {
             assert_eq!(out.contains(&format!("  {other:28} opens\n")), !is_own, "{other}: {out}");
         }
     }
+}
+
+#[test]
+fn explain_tries_the_other_versions_where_extended_connect_is_missing() {
+    let (code, out, _) = explain(&["--http", "2", &http2_without_extended_connect()]);
+    assert_eq!(code, Some(4), "{out}");
+    assert_has(&out, &["SETTINGS_ENABLE_CONNECT_PROTOCOL", "  HTTP/1.1 "]);
 }
 
 #[test]
