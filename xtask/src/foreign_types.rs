@@ -10,7 +10,7 @@ use serde_json::Value;
 const OF_ALL: [&str; 6] = ["alloc", "core", "std", "bytes", "str", "u16"];
 
 /// Per library, the crates that it may show besides itself and those of [`OF_ALL`].
-const SHOWN: [(&str, &[&str]); 5] = [
+const SHOWN: [(&str, &[&str]); 6] = [
     ("fullduplex_proto", &["serde_core"]),
     // quinn exports types of quinn-proto.
     ("fullduplex_http3", &["http", "quinn", "quinn_proto", "tokio"]),
@@ -30,6 +30,18 @@ const SHOWN: [(&str, &[&str]); 5] = [
     ),
     ("fullduplex_inspect", &["fullduplex_proto"]),
     ("fullduplex_axum", &["axum_core", "fullduplex", "fullduplex_proto", "http"]),
+    (
+        "fullduplex_socketio",
+        &[
+            "fullduplex",
+            "fullduplex_proto",
+            "http",
+            "http_body",
+            "serde_core",
+            "tower_layer",
+            "tower_service",
+        ],
+    ),
 ];
 
 /// Returns what is wrong: items that show the types of other crates than may be shown, and crates

@@ -17,10 +17,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// assert_eq!(value.get("a"), Some(&Value::Array(vec![Value::Unsigned(1), Value::Null])));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing: `null`.
+    /// Nothing: `null`. The default.
+    #[default]
     Null,
     /// A truth value.
     Bool(bool),

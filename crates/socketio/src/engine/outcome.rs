@@ -15,6 +15,7 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a message may not have been sent"]
+#[non_exhaustive]
 pub enum SendOutcome {
     /// The message was handed to the WebSocket, or to a poll that waited.
     Sent,
@@ -82,6 +83,7 @@ impl fmt::Display for EndReason {
 
 /// What carries the packets of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TransportKind {
     /// HTTP long-polling.
     Polling,

@@ -27,6 +27,8 @@ const MAX_COPIED: usize = 2 << 10;
 /// assert_eq!(data, Data::Text("hello".into()));
 /// assert_eq!(data.len(), 5);
 /// ```
+///
+/// It is complete: the protocol has no other kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
     /// Text, without the type of its packet.
@@ -77,6 +79,8 @@ impl From<Bytes> for Data {
 /// assert_eq!(Packet::decode_text("2probe".into()), Ok(Packet::Ping("probe".into())));
 /// assert!(Packet::decode_text("x".into()).is_err());
 /// ```
+///
+/// It is complete: version 4 of the protocol has no other types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     /// The handshake: the session's id and settings as JSON.
@@ -97,6 +101,7 @@ pub enum Packet {
 
 /// The error of a packet or a payload that breaks the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// The packet is empty.
     Empty,
