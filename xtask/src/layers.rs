@@ -1,6 +1,6 @@
 //! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, socketio, cli}`,
-//! `proto ← {inspect, cli}`, `inspect ← cli`, and a list of the foreign crates that each may depend
-//! on, so that a new one is a decision.
+//! `proto ← {inspect, cli}`, `{inspect, socketio} ← cli`, and a list of the foreign crates that
+//! each may depend on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
 
@@ -77,6 +77,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "fullduplex",
             "fullduplex-inspect",
             "fullduplex-proto",
+            "fullduplex-socketio",
             "http",
             "http-body",
             "http-body-util",

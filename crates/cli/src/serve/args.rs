@@ -23,6 +23,7 @@ Paths:
   /fdx         the web page too, unless --root has a file there
   /echo        each message comes back
   /broadcast   each message goes to every member, its sender too; slow members miss some
+  /socket.io/  with --socketio, Socket.IO; /fdx/socketio is a page that tries it
   /whoami      what the server knows about the client, as JSON; then echo
   any other    for a WebSocket, also at /: with --exec the command, with --forward the target
 
@@ -107,6 +108,15 @@ pub(crate) struct Args {
     /// Require a client certificate of one of these authorities, in PEM
     #[arg(long, value_name = "FILE", requires = "tls", help_heading = "TLS")]
     pub(super) tls_client_ca: Option<PathBuf>,
+
+    /// Serve Socket.IO at /socket.io/: an echo in /, rooms in /rooms, and a chat in /chat
+    ///
+    /// The page /fdx/socketio tries it with the official client, which /socket.io/socket.io.js is.
+    /// Every event comes back in /, as its acknowledgement if the client asks for one. Clients
+    /// that reconnect within two minutes recover what they missed. --log has no lines of
+    /// connections that poll or use Socket.IO.
+    #[arg(long, help_heading = "Socket.IO")]
+    pub(super) socketio: bool,
 
     #[cfg(unix)]
     #[command(flatten)]

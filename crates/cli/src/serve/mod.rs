@@ -23,6 +23,7 @@ mod rooms;
 mod self_signed;
 mod settings;
 mod shutdown;
+mod socketio;
 mod tls;
 mod utc_time;
 mod warnings;
@@ -103,6 +104,9 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     let config = args
         .server_config(file_limit.max_connections, &addresses)
         .map_err(|error| error.to_string())?;
+    let io = args.socketio.then(|| socketio::start(&config)).transpose();
+    let io = io.map_err(|error| error.to_string())?;
+    pages = pages.with_socketio(io.clone());
     let signals = Signals::new()?;
 
     // They remove the files of Unix sockets when this function returns.
@@ -153,7 +157,10 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     let exec = Exec::new(&args.exec);
     #[cfg(unix)]
     let rooms = rooms.with_exec(exec.clone());
-    let rooms = Arc::new(rooms);
+    if let Some(io) = io.clone() {
+        tokio::spawn(socketio::shut_down_with(io, handle.clone()));
+    }
+    let rooms = Arc::new(rooms.with_socketio(io));
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
     #[cfg(unix)]
     let serving = async {
@@ -200,6 +207,11 @@ fn print_addresses(
         if let Some(signed) = tls.and_then(|tls| tls.self_signed.as_ref()) {
             let (file, fingerprint) = (signed.file.display(), &signed.fingerprint);
             writeln!(out, "certificate for --ca: {file}\nits SHA-256: {fingerprint}")?;
+        }
+        if args.socketio
+            && let Some(Address::Tcp(tcp)) = addresses.first()
+        {
+            writeln!(out, "Socket.IO to try at {}://{tcp}/fdx/socketio", args.scheme())?;
         }
         for forward in &args.forward.forward {
             writeln!(out, "forwarding {forward}")?;

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use fullduplex::server::Body;
+use fullduplex_socketio::SocketIo;
 use http::header::{ALT_SVC, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -29,6 +30,7 @@ pub(super) struct Pages {
     default: DefaultPage,
     /// Served at `/metrics`.
     metrics: Option<MetricsSource>,
+    socketio: Option<SocketIo>,
     /// The `Alt-Svc` field that announces HTTP/3 (RFC 7838).
     alt_svc: Option<HeaderValue>,
 }
@@ -51,7 +53,7 @@ impl Pages {
     }
 
     fn with(default: DefaultPage, metrics: Option<MetricsSource>) -> Self {
-        Self { default, metrics, alt_svc: None }
+        Self { default, metrics, socketio: None, alt_svc: None }
     }
 
     /// Announces HTTP/3 on the first TCP address's port.
@@ -75,10 +77,27 @@ impl Pages {
         Self { metrics: Some(source), ..self }
     }
 
+    /// Serves Socket.IO by long-polling, and the page that tries it.
+    pub(super) fn with_socketio(self, socketio: Option<SocketIo>) -> Self {
+        Self { socketio, ..self }
+    }
+
     async fn respond(self, request: Request<Body>) -> Response<Content> {
         let (method, path) = (request.method(), request.uri().path());
         if let Some(metrics) = self.metrics.filter(|_| path == "/metrics") {
             return full_body(read_only(method, || metrics.response()));
+        }
+        if let Some(io) = self.socketio {
+            match path.strip_prefix("/socket.io") {
+                Some("" | "/") => return socketio(&io, request).await,
+                Some("/socket.io.js") => {
+                    return full_body(read_only(method, assets::socketio_client));
+                }
+                _ if path == "/fdx/socketio" => {
+                    return full_body(read_only(method, assets::socketio_page));
+                }
+                _ => {}
+            }
         }
         match self.default {
             DefaultPage::Page => full_body(page(method, path)),
@@ -120,6 +139,16 @@ impl Service<Request<Body>> for Pages {
 
 fn full_body(response: Response<String>) -> Response<Content> {
     response.map(|text| Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync())
+}
+
+/// Answers a request for Socket.IO.
+async fn socketio(io: &SocketIo, request: Request<Body>) -> Response<Content> {
+    let response = match io.service().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    // The body is kept as it is: dropping it before it is sent ends the session.
+    response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
 }
 
 fn page(method: &Method, path: &str) -> Response<String> {

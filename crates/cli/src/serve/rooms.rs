@@ -9,6 +9,7 @@ use bytes::Bytes;
 use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::{Handshake, ServerHandle};
 use fullduplex::{Error, ErrorKind, NetStream, PreparedMessage, WebSocket};
+use fullduplex_socketio::SocketIo;
 use http::{Response, StatusCode};
 use tokio::sync::mpsc;
 
@@ -37,6 +38,7 @@ pub(super) struct Rooms {
     #[cfg(unix)]
     exec: Option<Arc<Exec>>,
     forward: ForwardArgs,
+    socketio: Option<SocketIo>,
     /// The server, which may drain while a target is connected.
     handle: ServerHandle,
 }
@@ -112,6 +114,7 @@ impl Rooms {
             #[cfg(unix)]
             exec: None,
             forward,
+            socketio: None,
             handle,
         };
         (rooms, closed)
@@ -121,6 +124,11 @@ impl Rooms {
     #[cfg(unix)]
     pub(super) fn with_exec(self, exec: Option<Arc<Exec>>) -> Self {
         Self { exec, ..self }
+    }
+
+    /// Hands requests for Socket.IO to it.
+    pub(super) fn with_socketio(self, socketio: Option<SocketIo>) -> Self {
+        Self { socketio, ..self }
     }
 
     /// Returns the handler for a client, or why there is none.
@@ -146,7 +154,14 @@ impl Rooms {
     }
 
     /// Accepts a handshake, and handles the WebSocket until it ends.
-    pub(super) async fn serve(self: Arc<Self>, handshake: Handshake) {
+    pub(super) async fn serve(self: Arc<Self>, mut handshake: Handshake) {
+        if let Some(io) = &self.socketio {
+            match Box::pin(io.handle(handshake)).await {
+                // Why a connection has ended is in no log.
+                Ok(_ended) => return,
+                Err(other) => handshake = other,
+            }
+        }
         // Boxed, so that the future of an open connection does not include the handshake's.
         let accepting = Box::pin(self.open(handshake));
         let Some((room, mut websocket, log)) = accepting.await else { return };

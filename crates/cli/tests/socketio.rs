@@ -1,0 +1,71 @@
+//! `fdx serve --socketio`: its page, its client, and a session that polls.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Served, serve};
+
+/// Opens a session that polls, in a namespace, and returns its query.
+fn connect(server: &Served, namespace: &str) -> String {
+    let query = "/socket.io/?EIO=4&transport=polling";
+    let opened = server.request("GET", query, "");
+    let (_, rest) = opened.split_once(r#""sid":""#).unwrap_or_else(|| panic!("{opened}"));
+    let query = format!("{query}&sid={}", rest.split('"').next().unwrap());
+    post(server, &query, &format!("40{namespace}"));
+    let connected = server.request("GET", &query, "");
+    assert!(connected.contains(&format!("40{namespace}{{\"sid\":")), "{connected}");
+    query
+}
+
+fn post(server: &Served, query: &str, packet: &str) {
+    let head = format!("POST {query} HTTP/1.1\r\nHost: {}\r\n", server.address);
+    let head = format!("{head}Connection: close\r\nContent-Length: {}\r\n\r\n", packet.len());
+    let answer = server.ask((head + packet).as_bytes());
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+}
+
+#[test]
+fn socketio_echoes_events_and_has_rooms() {
+    let server = serve(&["--socketio"]);
+    let query = connect(&server, "");
+    post(&server, &query, r#"420["hello",1,{"a":null}]"#);
+    let answer = server.request("GET", &query, "");
+    assert!(answer.ends_with(r#"430[1,{"a":null}]"#), "{answer}");
+    post(&server, &query, r#"42["hello",1]"#);
+    let answer = server.request("GET", &query, "");
+    assert!(answer.contains(r#"42["hello",1,""#), "with its offset: {answer}");
+
+    let query = connect(&server, "/rooms,");
+    post(&server, &query, r#"42/rooms,["join","a"]"#);
+    post(&server, &query, r#"42/rooms,1["send","a","hello"]"#);
+    let answer = server.request("GET", &query, "");
+    assert!(answer.contains(r#"42/rooms,["message","a",""#), "{answer}");
+}
+
+#[test]
+fn socketio_chat_tells_who_is_there() {
+    let server = serve(&["--socketio"]);
+    let query = connect(&server, "/chat,");
+    post(&server, &query, r#"42/chat,7["who"]"#);
+    let answer = server.request("GET", &query, "");
+    assert!(answer.ends_with(r#"43/chat,7[["guest"]]"#), "{answer}");
+}
+
+#[test]
+fn socketio_page_loads_the_official_client() {
+    let server = serve(&["--socketio"]);
+    let page = server.request("GET", "/fdx/socketio", "");
+    assert!(page.contains(r#"src="../socket.io/socket.io.js""#), "{page}");
+    let client = server.request("GET", "/socket.io/socket.io.js", "");
+    assert!(client.contains("Released under the MIT License") && client.contains("nosniff"));
+    let foreign = "Origin: https://evil.example\r\n";
+    let path = "/socket.io/?EIO=4&transport=polling";
+    assert!(server.request("GET", path, foreign).starts_with("HTTP/1.1 403 "));
+
+    let without = serve(&[]);
+    for path in ["/fdx/socketio", "/socket.io/socket.io.js", path] {
+        assert!(without.request("GET", path, "").starts_with("HTTP/1.1 404 "), "{path}");
+    }
+}
