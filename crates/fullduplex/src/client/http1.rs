@@ -27,6 +27,7 @@ use crate::client::tap::TappedRequest;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 use crate::transport::http1::{self, HeaderMapSource};
+use crate::transport::net_stream::NetStream;
 
 impl Client {
     /// Opens a WebSocket on a new HTTP/1.1 connection.
@@ -35,12 +36,43 @@ impl Client {
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
-        let connected = {
-            // Pinned here, as a move into the limit would copy it.
-            let connecting = pin!(self.connector.connect(target, &[b"http/1.1"], &self.limits));
-            within("connect_timeout", self.connect_timeout, connecting).await??
-        };
+        let connected = self.connect_for_http1(target).await?;
         self.handshake_on(connected, target, headers).await
+    }
+
+    /// Connects to the server of a URL as [`connect`](Self::connect) does on HTTP/1.1, through any
+    /// proxy and with TLS for `wss:`, and sends nothing: for a program that passes on what another
+    /// client sends.
+    ///
+    /// [`connect_over`](Self::connect_over) opens a WebSocket on the transport.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fullduplex::Error> {
+    /// let client = fullduplex::Client::default();
+    /// let stream = client.connect_transport("wss://echo.example/").await?;
+    /// println!("connected to {}", stream.peer_addr()?);
+    /// let (websocket, _response) = client.connect_over(stream, "wss://echo.example/").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::kind`] says what failed. It takes `connect_timeout` at most.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, the socket is closed.
+    pub async fn connect_transport(
+        &self,
+        request: impl IntoClientRequest,
+    ) -> Result<NetStream, Error> {
+        let ClientRequest { target, .. } = convert(request)?;
+        Ok(self.connect_for_http1(&target).await?.stream)
+    }
+
+    async fn connect_for_http1(&self, target: &WsUri) -> Result<Connected, Error> {
+        // Pinned here, as a move into the limit would copy it.
+        let connecting = pin!(self.connector.connect(target, &[b"http/1.1"], &self.limits));
+        within("connect_timeout", self.connect_timeout, connecting).await?
     }
 
     /// Opens a WebSocket on a connection that is ready for an HTTP/1.1 request.

@@ -27,6 +27,11 @@ impl ConnectionEnd {
 /// A transport that knows the addresses of its connection.
 pub(crate) trait Addressed: Transport {
     fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr>;
+
+    /// Makes its TCP connection end with a reset. One that others share has no such end.
+    fn set_zero_linger(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// The addresses of a connection that many streams share, as they were when it was opened.

@@ -83,6 +83,17 @@ impl NetStream {
         }
     }
 
+    /// Makes the TCP connection end with a reset when the stream is dropped, also below TLS
+    /// (`SO_LINGER` of zero seconds). What was written and not yet sent is lost, and TLS sends no
+    /// `close_notify`.
+    ///
+    /// # Errors
+    /// `Unsupported` if there is no TCP connection of the stream's own: it is a Unix socket, a
+    /// stream of HTTP/2 or HTTP/3, or a transport of the application. Otherwise that of the system.
+    pub fn set_zero_linger(&self) -> io::Result<()> {
+        Addressed::set_zero_linger(self)
+    }
+
     fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
         match &mut self.get_mut().0 {
             NetStreamKind::Tcp(tcp) => Pin::new(tcp),
@@ -99,6 +110,16 @@ impl Addressed for NetStream {
         match &self.0 {
             NetStreamKind::Tcp(tcp) => end.of_tcp(tcp),
             NetStreamKind::Addressed(addressed) => addressed.lock().address(end),
+            #[cfg(unix)]
+            NetStreamKind::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            NetStreamKind::Other(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn set_zero_linger(&self) -> io::Result<()> {
+        match &self.0 {
+            NetStreamKind::Tcp(tcp) => tcp.set_zero_linger(),
+            NetStreamKind::Addressed(addressed) => addressed.lock().set_zero_linger(),
             #[cfg(unix)]
             NetStreamKind::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             NetStreamKind::Other(_) => Err(io::ErrorKind::Unsupported.into()),

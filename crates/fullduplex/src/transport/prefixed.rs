@@ -40,6 +40,10 @@ impl<S: Addressed> Addressed for Prefixed<S> {
     fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
         self.stream.address(end)
     }
+
+    fn set_zero_linger(&self) -> io::Result<()> {
+        self.stream.set_zero_linger()
+    }
 }
 
 impl<S: Transport> AsyncRead for Prefixed<S> {

@@ -14,6 +14,8 @@ mod steps;
 mod timeouts;
 #[cfg(feature = "_tls")]
 mod tls_settings;
+#[cfg(feature = "_tls")]
+mod transport;
 
 use std::io;
 use std::net::SocketAddr;
