@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use fullduplex::MessageKind;
 use fullduplex_inspect::{ConversationFrame, Frame, InflationStop, Message};
 
+use super::reader::CutEnd;
 use crate::base::escape::printable;
 
 /// The most bytes of a payload that are shown.
@@ -12,7 +13,7 @@ const MAX_SHOWN: usize = 60;
 
 /// Returns the line of a frame: its opcode, the bits of its header, its length, and what it says.
 /// `is_answer` says that a Close was seen before.
-pub(super) fn of_frame(shown: &ConversationFrame, is_answer: bool) -> String {
+pub(crate) fn of_frame(shown: &ConversationFrame, is_answer: bool) -> String {
     let frame = &shown.frame;
     let mut line = header(frame);
     let _ = write!(line, "{} B", frame.payload_seen);
@@ -40,8 +41,22 @@ pub(super) fn of_frame(shown: &ConversationFrame, is_answer: bool) -> String {
     printable(&line)
 }
 
-/// Returns the line of a frame within which the transport ended.
-pub(super) fn of_cut_frame(frame: &Frame) -> String {
+/// Returns the beginning of the message that is complete with this frame: as text, or else in
+/// hexadecimal.
+pub(crate) fn content(shown: &ConversationFrame) -> Option<String> {
+    let message = shown.frame.message.as_ref().filter(|message| !message.payload.is_empty())?;
+    Some(printable(&quoted(&message.payload)))
+}
+
+/// Returns the line of a frame or a header within which the transport ended.
+pub(crate) fn of_cut(cut: &CutEnd) -> String {
+    match cut {
+        CutEnd::Frame(frame) => of_cut_frame(frame),
+        CutEnd::Header(bytes) => of_cut_header(bytes),
+    }
+}
+
+fn of_cut_frame(frame: &Frame) -> String {
     let mut line = header(frame);
     let (seen, len) = (frame.payload_seen, frame.header.payload_len());
     let _ = write!(line, "cut after {seen} of {len} B");
@@ -49,8 +64,7 @@ pub(super) fn of_cut_frame(frame: &Frame) -> String {
     printable(&line)
 }
 
-/// Returns the line of a header within which the transport ended.
-pub(super) fn of_cut_header(bytes: &[u8]) -> String {
+fn of_cut_header(bytes: &[u8]) -> String {
     let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("cut within a header: {}", bytes.join(" "))
 }

@@ -4,6 +4,7 @@
 
 mod line;
 mod output;
+mod reader;
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +12,14 @@ use fullduplex::Role;
 use fullduplex::tap::{ConnectionTap, Direction, Opening, Tap, TransportEnd};
 use fullduplex_inspect::{Conversation, DecoderLimits};
 
+pub(crate) use self::line::{content, of_cut, of_frame};
 pub(crate) use self::output::FrameOutput;
+pub(crate) use self::reader::{CutEnd, FrameReader};
 
 use crate::session::FrameSwitch;
 
 /// The most bytes of a payload that are kept. A line shows fewer.
 const MAX_PAYLOAD: usize = 256;
-
-/// The longest header of a frame, in bytes.
-const MAX_HEADER: usize = 14;
 
 /// The label of a connection among several, as an extension of its request.
 #[derive(Clone, Debug)]
@@ -39,17 +39,7 @@ struct ConnectionFrames {
     /// The role of this side.
     role: Role,
     opened: Instant,
-    conversation: Conversation,
-    /// What was sent, and what was received.
-    unfinished: [Unfinished; 2],
-}
-
-/// The bytes of a direction after its last complete frame.
-#[derive(Default)]
-struct Unfinished {
-    len: u64,
-    /// The last of them, as many as a header has.
-    last: Vec<u8>,
+    frames: FrameReader,
 }
 
 impl Tap for FrameTap {
@@ -61,8 +51,9 @@ impl Tap for FrameTap {
             label: label.map_or_else(String::new, |label| label.0.clone()),
             role: opening.role,
             opened: Instant::now(),
-            conversation: Conversation::new().with_limits(limits).with_deflate(opening.deflate),
-            unfinished: Default::default(),
+            frames: FrameReader::new(
+                Conversation::new().with_limits(limits).with_deflate(opening.deflate),
+            ),
         }))
     }
 }
@@ -72,16 +63,11 @@ impl ConnectionFrames {
     fn push(&mut self, direction: Direction, bytes: &[u8], at: Instant) {
         let at = self.time(at);
         let sender = self.sender(direction);
-        let mut is_closing = self.conversation.first_close().is_some();
-        let Self { tap, label, conversation, unfinished, .. } = self;
-        let unfinished = &mut unfinished[usize::from(direction == Direction::Received)];
-        unfinished.push(bytes);
-        conversation.push(sender, bytes, at, |shown| {
-            unfinished.len = unfinished.len.saturating_sub(shown.frame.wire_len());
+        let Self { tap, label, frames, .. } = self;
+        frames.push(sender, bytes, at, |shown, is_answer| {
             if tap.switch.is_on() {
-                tap.output.line(label, direction, at, line::of_frame(&shown, is_closing));
+                tap.output.line(label, direction, at, of_frame(shown, is_answer));
             }
-            is_closing |= shown.frame.opcode_name() == "close";
         });
     }
 
@@ -98,20 +84,6 @@ impl ConnectionFrames {
     }
 }
 
-impl Unfinished {
-    fn push(&mut self, bytes: &[u8]) {
-        self.len += bytes.len() as u64;
-        self.last.extend_from_slice(&bytes[bytes.len().saturating_sub(MAX_HEADER)..]);
-        self.last.drain(..self.last.len().saturating_sub(MAX_HEADER));
-    }
-
-    /// Returns the beginning of a header, if no more is unfinished.
-    fn header(&self) -> Option<&[u8]> {
-        let len = usize::try_from(self.len).ok().filter(|len| *len > 0)?;
-        self.last.get(self.last.len().checked_sub(len)?..)
-    }
-}
-
 impl ConnectionTap for ConnectionFrames {
     fn received(&mut self, bytes: &[u8], at: Instant) {
         self.push(Direction::Received, bytes, at);
@@ -123,18 +95,12 @@ impl ConnectionTap for ConnectionFrames {
 
     fn ended(&mut self, direction: Direction, end: &TransportEnd, at: Instant) {
         let at = self.time(at);
-        let cut = self.conversation.finish(self.sender(direction));
+        let cut = self.frames.finish(self.sender(direction));
         if !self.tap.switch.is_on() {
             return;
         }
-        let unfinished = &self.unfinished[usize::from(direction == Direction::Received)];
-        let cut = match (cut, unfinished.header()) {
-            (Some(frame), _) => Some(line::of_cut_frame(&frame)),
-            (None, Some(header)) => Some(line::of_cut_header(header)),
-            (None, None) => None,
-        };
-        if let Some(line) = cut {
-            self.tap.output.line(&self.label, direction, at, line);
+        if let Some(cut) = cut {
+            self.tap.output.line(&self.label, direction, at, of_cut(&cut));
         }
         self.tap.output.line(&self.label, direction, at, format!("end of the transport: {end}"));
     }
