@@ -140,6 +140,7 @@ fn version(text: &str) -> Result<HttpVersion, String> {
     }
 }
 
-fn proxy(text: &str) -> Result<Proxies, Error> {
+/// Parses the URL of a proxy, or `none`.
+pub(crate) fn proxy(text: &str) -> Result<Proxies, Error> {
     if text == "none" { Ok(Proxies::none()) } else { Proxy::parse(text).map(Proxies::all) }
 }

@@ -8,7 +8,7 @@ use fullduplex::client::{BoxFuture, Resolve};
 
 /// The options about addresses.
 #[derive(Clone, Debug, ClapArgs)]
-pub(super) struct ResolveArgs {
+pub(crate) struct ResolveArgs {
     /// Use these addresses for a name and port (repeatable); * is any name
     #[arg(long, value_name = "HOST:PORT:ADDR[,ADDR…]",
           value_parser = resolve_rule, help_heading = "Connection")]
@@ -40,7 +40,7 @@ struct ConnectToRule {
 
 impl ResolveArgs {
     /// Returns the resolver that the options describe; `None` for that of the system.
-    pub(super) fn resolver(&self) -> Option<impl Resolve + use<>> {
+    pub(crate) fn resolver(&self) -> Option<impl Resolve + use<>> {
         let is_set = !self.resolve.is_empty() || !self.connect_to.is_empty();
         is_set.then(|| self.clone())
     }

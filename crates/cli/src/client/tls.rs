@@ -9,7 +9,7 @@ use super::url;
 
 /// The options of TLS.
 #[derive(Debug, ClapArgs)]
-pub(super) struct TlsArgs {
+pub(crate) struct TlsArgs {
     /// Trust the authorities in this PEM file too (repeatable)
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     ca: Vec<PathBuf>,
@@ -26,7 +26,7 @@ pub(super) struct TlsArgs {
 
 impl TlsArgs {
     /// Returns the TLS settings that the options describe. Says what they risk, unless `is_quiet`.
-    pub(super) fn settings(&self, url: &str, is_quiet: bool) -> ClientTls {
+    pub(crate) fn settings(&self, url: &str, is_quiet: bool) -> ClientTls {
         let mut settings = ClientTls::new();
         for file in &self.ca {
             settings = settings.add_authorities_file(file);

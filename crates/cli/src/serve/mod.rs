@@ -24,7 +24,7 @@ mod self_signed;
 mod settings;
 mod shutdown;
 mod socketio;
-mod tls;
+pub(crate) mod tls;
 mod utc_time;
 mod warnings;
 
@@ -92,7 +92,7 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
         bound.extend(address.bind(&mut systemd, unix_mode)?);
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
-    let tls = ServeTls::new(args, &addresses)?;
+    let tls = ServeTls::new(args.tls(), &addresses)?;
     let max_connections = args.max_connections.unwrap_or(file_limit::DEFAULT_MAX_CONNECTIONS);
     // A forwarded connection is two.
     let each = if args.forward.forward.is_empty() { 1 } else { 2 };

@@ -16,11 +16,11 @@ use crate::client::verbose;
 const MIN_VALIDITY: Duration = Duration::from_secs(7 * 86_400);
 
 /// A self-signed certificate, and where clients find it.
-pub(super) struct SelfSignedCertificate {
+pub(crate) struct SelfSignedCertificate {
     /// The file, in PEM.
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
     /// The SHA-256 fingerprint, such as `AB:01:…`.
-    pub(super) fingerprint: String,
+    pub(crate) fingerprint: String,
     _temporary: Option<TempFile>,
 }
 

@@ -7,6 +7,7 @@ use fullduplex::server::policy::{ForwardedHeader, Forwarding, HostPolicy, Origin
 
 use super::args::{Args, Forwarded};
 use super::listen::Address;
+use super::tls::TlsOptions;
 use crate::relay::CLOSE_TIMEOUT;
 
 /// The hint in the response to a client that asks for a host that is not configured.
@@ -72,6 +73,17 @@ impl Args {
     /// Whether the server uses TLS.
     pub(super) fn is_secure(&self) -> bool {
         self.tls_self_signed.is_some() || !self.tls_cert.is_empty()
+    }
+
+    /// Returns the options of TLS.
+    pub(super) fn tls(&self) -> TlsOptions<'_> {
+        TlsOptions {
+            tls_cert: &self.tls_cert,
+            tls_key: &self.tls_key,
+            tls_self_signed: self.tls_self_signed.as_ref(),
+            tls_client_ca: self.tls_client_ca.as_deref(),
+            host: &self.host,
+        }
     }
 
     pub(super) fn scheme(&self) -> &'static str {

@@ -1,24 +1,34 @@
 //! TLS of `fdx serve`: certificates from files, or a self-signed one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fullduplex::server::tls::{Certificate, CertificateWarning, PemSource, ServerTls};
 
-use super::args::Args;
 use super::listen::{Address, own_addresses};
 use super::log::log_line;
 use super::self_signed::{KeptFiles, SelfSignedCertificate};
 
 /// The TLS configuration, and what is printed about it.
-pub(super) struct ServeTls {
-    pub(super) config: ServerTls,
-    pub(super) self_signed: Option<SelfSignedCertificate>,
+pub(crate) struct ServeTls {
+    pub(crate) config: ServerTls,
+    pub(crate) self_signed: Option<SelfSignedCertificate>,
+}
+
+/// The options of TLS of a command that serves.
+#[derive(Clone, Copy)]
+pub(crate) struct TlsOptions<'a> {
+    pub(crate) tls_cert: &'a [PathBuf],
+    pub(crate) tls_key: &'a [PathBuf],
+    pub(crate) tls_self_signed: Option<&'a Option<PathBuf>>,
+    pub(crate) tls_client_ca: Option<&'a Path>,
+    /// More names for a self-signed certificate.
+    pub(crate) host: &'a [String],
 }
 
 impl ServeTls {
     /// Creates the configuration that the options ask for; `None` without TLS.
-    pub(super) fn new(args: &Args, addresses: &[Address]) -> Result<Option<Self>, String> {
-        if !args.is_secure() {
+    pub(crate) fn new(args: TlsOptions<'_>, addresses: &[Address]) -> Result<Option<Self>, String> {
+        if args.tls_cert.is_empty() && args.tls_self_signed.is_none() {
             return Ok(None);
         }
         let (certs, keys) = (args.tls_cert.len(), args.tls_key.len());
@@ -26,12 +36,12 @@ impl ServeTls {
             return Err(format!("each --tls-cert needs a --tls-key: there are {certs} and {keys}"));
         }
         let mut builder = ServerTls::builder();
-        for (cert, key) in args.tls_cert.iter().zip(&args.tls_key) {
+        for (cert, key) in args.tls_cert.iter().zip(args.tls_key) {
             builder = builder.certificate(Certificate::files(cert, key));
         }
         let mut self_signed = None;
-        if let Some(file) = &args.tls_self_signed {
-            let names = names(args, addresses);
+        if let Some(file) = args.tls_self_signed {
+            let names = names(args.host, addresses);
             let (certificate, made) = match file {
                 None => SelfSignedCertificate::temporary(names)?,
                 Some(file) => KeptFiles::new(Path::new(file)).certificate(names)?,
@@ -39,7 +49,7 @@ impl ServeTls {
             builder = builder.certificate(certificate);
             self_signed = Some(made);
         }
-        if let Some(file) = &args.tls_client_ca {
+        if let Some(file) = args.tls_client_ca {
             builder = builder.require_client_certificates(PemSource::file(file));
         }
         let config = builder.build().map_err(|error| error.to_string())?;
@@ -70,7 +80,7 @@ fn log_warnings(warnings: Vec<CertificateWarning>) {
 
 /// Returns the names and addresses for the certificate: local ones, those of the options, and for
 /// a server that others can reach those of this machine.
-fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
+fn names(hosts: &[String], addresses: &[Address]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
     for address in addresses {
         names.extend(address.reachable().iter().map(|address| address.ip().to_string()));
@@ -91,7 +101,7 @@ fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
         _ => host.clone(),
     };
     let host = |name| host(name).trim_matches(['[', ']']).to_owned();
-    names.extend(args.host.iter().map(host));
+    names.extend(hosts.iter().map(host));
     names.sort();
     names.dedup();
     names
