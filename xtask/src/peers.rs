@@ -69,6 +69,7 @@ pub(crate) fn run() -> Outcome {
         peers.python("causes.py", &[fdx]),
         peers.python("curl.py", &[fdx]),
         peers.python("forward.py", &[fdx]),
+        peers.python("inspect_relay.py", &[fdx, &peers.chromium, FIREFOX]),
         peers.node("close_browser.mjs", &[fdx, &peers.chromium]),
         peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
         peers.python("python_client.py", &[&ws]),

@@ -22,6 +22,7 @@ mod explain;
 mod forward;
 mod frames;
 mod help;
+mod inspect;
 mod listen;
 mod ping;
 mod pipes;
@@ -73,6 +74,8 @@ enum Command {
     Listen(listen::Args),
     /// Carry TCP connections or Unix sockets by WebSockets, and back
     Forward(forward::Args),
+    /// Show what clients and a server send each other, as a relay between them
+    Inspect(inspect::Args),
     /// Print the help of a command or a topic
     Help(help::HelpArgs),
     /// Print the completions of a shell
@@ -111,6 +114,7 @@ fn run() -> ExitCode {
         Command::Ping(args) => ping::run(&args),
         Command::Listen(args) => listen::run(args),
         Command::Forward(args) => forward::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Help(args) => help::help(&args, Cli::command()),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),

@@ -1,0 +1,153 @@
+//! The options of `fdx inspect`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, value_parser};
+use fullduplex::client::Proxies;
+use fullduplex::{Client, HandshakeLimits};
+
+use super::exchange::{Rewriting, authority};
+use crate::base::values;
+use crate::client::{self, ResolveArgs, SetupError, TlsArgs, url};
+use crate::serve::listen::Address;
+use crate::serve::tls::TlsOptions;
+
+/// The options of `fdx inspect`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Clients connect to the address of --listen in place of the target. All bytes pass as they come, in
+both directions, and are shown: heads, each frame with its header, messages decompressed, round
+trips of Pings, the rule that a frame breaks, who closed first and how the transport ended. The one
+change is Host, which becomes the target's.
+
+Exit codes:
+  1  the address is in use, or a file is missing or can't be used
+  2  wrong usage
+129, 130, 143  ended by SIGHUP, Ctrl-C or SIGTERM; connections are reset")]
+#[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
+pub(crate) struct Args {
+    /// The server behind the relay, such as wss://example.com or :9001
+    ///
+    /// The path of each request passes as it is; that of this URL is ignored.
+    #[arg(long, value_name = "URL", value_parser = target)]
+    pub(super) to: String,
+    /// Where clients connect: a port of 127.0.0.1, ADDR:PORT, or unix:PATH; port 0 is any free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9100",
+          value_parser = Address::parse)]
+    pub(super) listen: Address,
+    /// Leave Host as the client sends it
+    #[arg(long, help_heading = "Request")]
+    keep_host: bool,
+    /// Make Origin that of the target, if it is a page of this machine
+    #[arg(long, help_heading = "Request")]
+    rewrite_origin: bool,
+    /// Another name by which clients reach the relay (repeatable)
+    ///
+    /// Host is changed if it is an IP address, localhost or such a name. Another one passes as it
+    /// is, so that the target can refuse pages of a name that resolves to the relay (DNS
+    /// rebinding).
+    #[arg(long, value_name = "NAME", help_heading = "Request")]
+    host: Vec<String>,
+    /// Print a JSON object a line, for machines
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+    /// Hide credentials in heads and URLs, also in files
+    #[arg(long, help_heading = "Output")]
+    pub(super) redact: bool,
+    /// Write all bytes of WebSockets to a recording, as JSON lines
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) record: Option<PathBuf>,
+    /// Write the messages of WebSockets to a HAR file at the end
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) har: Option<PathBuf>,
+    /// MiB of memory for the messages of --har; later ones are left out
+    #[arg(long, value_name = "MIB", default_value_t = 256,
+          value_parser = value_parser!(u32).range(1..), help_heading = "Limits")]
+    pub(super) max_memory: u32,
+    /// Connections at the same time; more wait until one of them ends; 0 for no limit
+    #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Limits")]
+    pub(super) max_connections: u32,
+    /// Give up connecting to the target after this time, 30 by default
+    #[arg(long, value_name = "SECONDS", value_parser = values::timeout,
+          help_heading = "Target")]
+    connect_timeout: Option<Duration>,
+    /// Reach the target by this proxy: http://, https://, socks5:// or socks5h://, or none
+    ///
+    /// By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
+    #[arg(long, value_name = "URL", value_parser = client::proxy, help_heading = "Target")]
+    via: Option<Proxies>,
+    #[command(flatten)]
+    resolve: ResolveArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
+    /// Clients use TLS, with this certificate and its chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS of clients")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS of clients")]
+    tls_key: Option<PathBuf>,
+    /// Clients use TLS, with a self-signed certificate, kept in FILE for the next start
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
+          conflicts_with = "tls_cert", help_heading = "TLS of clients")]
+    #[allow(clippy::option_option, reason = "the option may be there without a value")]
+    tls_self_signed: Option<Option<PathBuf>>,
+}
+
+impl Args {
+    /// Returns the client that connects to the target.
+    pub(super) fn client(&self) -> Result<Client, SetupError> {
+        let mut builder = Client::builder().tls(self.tls.settings(&self.to, false));
+        if let Some(timeout) = self.connect_timeout {
+            let limits = HandshakeLimits::client().handshake_timeout(timeout);
+            builder = builder.connect_timeout(timeout).handshake_limits(limits);
+        }
+        if let Some(proxies) = &self.via {
+            builder = builder.proxies(proxies.clone());
+        }
+        if let Some(resolver) = self.resolve.resolver() {
+            builder = builder.resolver(resolver);
+        }
+        Ok(builder.build()?)
+    }
+
+    pub(super) fn rewriting(&self) -> Rewriting {
+        Rewriting {
+            scheme: if url::has_tls(&self.to) { "wss" } else { "ws" },
+            // A URL without one is of a Unix socket.
+            authority: authority(&self.to).unwrap_or_else(|| "localhost".into()),
+            keeps_host: self.keep_host,
+            rewrites_origin: self.rewrite_origin,
+            own_names: self.host.clone(),
+        }
+    }
+
+    pub(super) fn tls(&self) -> TlsOptions<'_> {
+        TlsOptions {
+            tls_cert: self.tls_cert.as_slice(),
+            tls_key: self.tls_key.as_slice(),
+            tls_self_signed: self.tls_self_signed.as_ref(),
+            tls_client_ca: None,
+            host: &self.host,
+        }
+    }
+
+    /// Returns the scheme of the URL by which clients connect.
+    pub(super) fn scheme(&self) -> &'static str {
+        let has_tls = self.tls_cert.is_some() || self.tls_self_signed.is_some();
+        if has_tls { "wss" } else { "ws" }
+    }
+
+    /// Returns the path and query of the target's URL.
+    pub(super) fn path(&self) -> &str {
+        let rest = self.to.split_once("://").map_or("", |(_, rest)| rest);
+        rest.find(['/', '?']).map_or("/", |at| &rest[at..])
+    }
+}
+
+fn target(text: &str) -> Result<String, String> {
+    if text.starts_with('@') {
+        return Err("a URL such as wss://example.com".into());
+    }
+    url::parse(text)
+}

@@ -1,0 +1,92 @@
+//! What is seen on connections, and those who are told of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fullduplex::Role;
+use fullduplex_inspect::ConversationFrame;
+use fullduplex_inspect::recording::RecordedOpening;
+
+use super::head::{Change, Head};
+use crate::frames::CutEnd;
+
+/// A thing that was seen on a connection.
+pub(super) enum Event<'a> {
+    /// A connection was accepted; `None` on a Unix socket.
+    Accepted(Option<SocketAddr>),
+    /// A request, as it is sent to the target.
+    Request {
+        head: &'a Head,
+        changes: &'a [Change],
+    },
+    Response(&'a Head),
+    /// The bytes of a body, which is complete.
+    Body {
+        sender: Role,
+        len: u64,
+    },
+    /// A WebSocket was opened.
+    Opened(&'a RecordedOpening),
+    /// Bytes of an open WebSocket, as they are on the wire.
+    Bytes {
+        sender: Role,
+        bytes: &'a [u8],
+    },
+    Frame {
+        shown: &'a ConversationFrame,
+        /// Whether there was a Close before it.
+        is_answer: bool,
+    },
+    /// What was not complete when its direction ended.
+    Cut {
+        sender: Role,
+        cut: &'a CutEnd,
+    },
+    /// The end of a direction.
+    End {
+        sender: Role,
+        how: &'a str,
+    },
+    /// The end of the connection.
+    Closed(&'a Summary),
+    /// What else happened, in words.
+    Note(&'a str),
+}
+
+/// How a connection ended.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    /// The side whose Close came first, with its code and reason; `None` for the code if it had
+    /// none.
+    pub(super) first_close: Option<(Role, Option<(u16, String)>)>,
+    /// The side whose direction ended first, and how.
+    pub(super) first_end: Option<(Role, String)>,
+    /// The bytes that each side sent: the client, the server.
+    pub(super) bytes: [u64; 2],
+    /// The frames that each side sent.
+    pub(super) frames: [u64; 2],
+    /// The messages that each side sent.
+    pub(super) messages: [u64; 2],
+    /// The frames that broke a rule.
+    pub(super) violations: u64,
+}
+
+/// Takes what is seen.
+pub(super) trait Sink: Send + Sync {
+    /// Takes a thing that was seen on the connection of this number, at this time since it was
+    /// accepted. It must not wait.
+    fn take(&self, number: u64, at: Duration, event: &Event<'_>);
+
+    /// Writes what waits to be written to a file.
+    fn flush(&self) {}
+
+    /// Writes what is left at the end of the program.
+    fn finish(&self) {}
+}
+
+pub(super) fn name(role: Role) -> &'static str {
+    match role {
+        Role::Client => "client",
+        Role::Server => "server",
+    }
+}

@@ -1,0 +1,186 @@
+//! `fdx inspect`: a relay that shows what clients and a server send each other, and changes
+//! nothing.
+
+mod accept;
+mod args;
+mod body;
+mod connection;
+mod event;
+mod exchange;
+mod files;
+mod head;
+mod json;
+mod observer;
+mod output;
+mod redact;
+
+use std::process::ExitCode;
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use fullduplex::{Client, ErrorKind};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{interval, timeout};
+
+pub(crate) use self::args::Args;
+
+use self::accept::Relay;
+use self::event::Sink;
+use self::files::{FLUSH_EVERY, HarFile, Recorder};
+use self::observer::Sinks;
+use self::output::{JsonOutput, TextOutput, line};
+use self::redact::Redaction;
+use crate::base::redact::redact_url;
+use crate::base::signals::{EndSignal, EndSignals};
+use crate::client::{ConnectOutcome, connect_error};
+use crate::serve::file_limit::{self, FileCounts};
+use crate::serve::listen::{Address, SystemdListeners};
+use crate::serve::tls::ServeTls;
+
+/// The time for the connections to end, once they are reset.
+const END_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// What keeps it from running, and the exit code.
+type StartError = (String, ConnectOutcome);
+
+/// Relays until a signal, and returns the exit code.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let of_system = |why: String| (why, ConnectOutcome::LocalIo);
+    let systemd = SystemdListeners::receive(slice::from_ref(&args.listen)).map_err(of_system);
+    let outcome = systemd.and_then(|systemd| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| of_system(format!("the runtime can't be started: {error}")))?;
+        let outcome = runtime.block_on(inspect(args, systemd));
+        // Looking up a name can't be cancelled, and must not delay the exit.
+        runtime.shutdown_background();
+        outcome
+    });
+    let outcome = match outcome {
+        Ok(signal) => signal.into(),
+        Err((why, outcome)) => {
+            report!("fdx inspect: {why}");
+            outcome
+        }
+    };
+    ExitCode::from(outcome as u8)
+}
+
+async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal, StartError> {
+    let client = args.client().map_err(|error| (error.to_string(), error.outcome()))?;
+    check(&client, &args.to).await?;
+    let of_system = |why: String| (why, ConnectOutcome::LocalIo);
+    let limit = file_limit::raise(args.max_connections, FileCounts { each: 2, processes: 0 });
+    if let Some(warning) = &limit.warning {
+        report!("fdx inspect: warning: {warning}");
+    }
+    let mut bound = args.listen.bind(&mut systemd, None).map_err(of_system)?;
+    let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
+    let tls = ServeTls::new(args.tls(), &addresses).map_err(of_system)?;
+    let sinks = sinks(args).map_err(of_system)?;
+    let mut signals = EndSignals::new();
+    // They remove the files of Unix sockets when this function returns.
+    #[cfg(unix)]
+    let _files: Vec<_> = bound.iter_mut().map(|bound| bound.file.take()).collect();
+    if let Some(open) = addresses.iter().find(|address| !address.is_local()) {
+        report!("fdx inspect: warning: every client that reaches {open} uses the target by it");
+    }
+    print_addresses(args, &addresses, tls.as_ref());
+
+    let (stop, stopped) = watch::channel(false);
+    let (open, mut all_ended) = mpsc::channel(1);
+    let permits = limit.max_connections.map_or(Semaphore::MAX_PERMITS, |max| max as usize);
+    let relay = Arc::new(Relay {
+        client,
+        url: args.to.clone(),
+        tls: tls.as_ref().map(|tls| tls.config.clone()),
+        rewriting: args.rewriting(),
+        sinks: sinks.clone(),
+        permits: Arc::new(Semaphore::new(permits)),
+        last_number: AtomicU64::new(0),
+    });
+    for listener in bound.into_iter().map(|bound| bound.listener) {
+        tokio::spawn(relay.clone().accept(listener, stopped.clone(), open.clone()));
+    }
+    drop(open);
+
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
+        never = flush(&sinks) => never,
+    };
+    let _ = stop.send(true);
+    tokio::select! {
+        biased;
+        _ = signals.next() => {}
+        // Nothing is sent on it: it ends with the last connection.
+        _ = timeout(END_TIMEOUT, all_ended.recv()) => {}
+    }
+    for sink in &*sinks {
+        sink.finish();
+    }
+    Ok(signal)
+}
+
+/// Writes what waits to be written to files, now and then.
+async fn flush(sinks: &Sinks) -> EndSignal {
+    let mut interval = interval(FLUSH_EVERY);
+    loop {
+        interval.tick().await;
+        for sink in &**sinks {
+            sink.flush();
+        }
+    }
+}
+
+/// Returns those who take what is seen.
+fn sinks(args: &Args) -> Result<Sinks, String> {
+    let redaction = Redaction(args.redact);
+    let output: Box<dyn Sink> =
+        if args.json { Box::new(JsonOutput(redaction)) } else { Box::new(TextOutput(redaction)) };
+    let mut sinks = vec![output];
+    if let Some(path) = &args.record {
+        let recorder = Recorder::create(path, redaction);
+        let failed = |error| format!("--record {}: {error}", path.display());
+        sinks.push(Box::new(recorder.map_err(failed)?));
+    }
+    if let Some(path) = &args.har {
+        let max_memory = (args.max_memory as usize).saturating_mul(1 << 20);
+        let har = HarFile::create(path, max_memory, redaction);
+        let failed = |error| format!("--har {}: {error}", path.display());
+        sinks.push(Box::new(har.map_err(failed)?));
+    }
+    Ok(sinks.into())
+}
+
+/// Checks the URL and what else the client finds before it connects.
+async fn check(client: &Client, url: &str) -> Result<(), StartError> {
+    // It connects to nothing: the other end of this stream is gone.
+    let (nowhere, _) = tokio::io::duplex(1);
+    match client.connect_over(nowhere, url).await {
+        Err(error) if error.kind() == ErrorKind::Misuse => {
+            Err((connect_error(&error), ConnectOutcome::Usage))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints the addresses, which a program that starts this one may wait for.
+fn print_addresses(args: &Args, addresses: &[Address], tls: Option<&ServeTls>) {
+    let print = |text: String| line(args.json, &text);
+    for address in addresses {
+        match address {
+            Address::Tcp(address) => {
+                print(format!("listening on {}://{address}{}", args.scheme(), args.path()));
+            }
+            #[cfg(unix)]
+            _ => print(format!("listening on {address}")),
+        }
+    }
+    if let Some(signed) = tls.and_then(|tls| tls.self_signed.as_ref()) {
+        print(format!("certificate for --ca: {}", signed.file.display()));
+        print(format!("its SHA-256: {}", signed.fingerprint));
+    }
+    print(format!("relaying to {}", redact_url(&args.to)));
+}

@@ -1,0 +1,133 @@
+//! Lines on standard output, for a person or a machine.
+
+use std::io;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use fullduplex::Role;
+
+use super::event::{Event, Sink, Summary, name};
+use super::json;
+use super::redact::Redaction;
+use crate::base::lines::{Lines, missed_line};
+use crate::frames;
+
+/// The bytes that wait for the reader at most.
+const CAPACITY: usize = 4 << 20;
+
+static STDOUT: LazyLock<Lines> =
+    LazyLock::new(|| Lines::new(io::stdout(), "stdout", CAPACITY, missed_line));
+
+static STDOUT_JSON: LazyLock<Lines> =
+    LazyLock::new(|| Lines::new(io::stdout(), "stdout", CAPACITY, json::missed_line));
+
+/// Prints lines for a person.
+pub(super) struct TextOutput(pub(super) Redaction);
+
+/// Prints a JSON object a line.
+pub(super) struct JsonOutput(pub(super) Redaction);
+
+impl Sink for TextOutput {
+    fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
+        for (mark, words) in self.lines(event) {
+            let at = at.as_secs_f64();
+            STDOUT.push_at_once(&format!("#{number} {mark} {at:.3} s {words}"));
+        }
+    }
+
+    fn finish(&self) {
+        STDOUT.finish();
+    }
+}
+
+impl Sink for JsonOutput {
+    fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
+        if let Some(line) = json::line(number, at, event, self.0) {
+            STDOUT_JSON.push_at_once(&line);
+        }
+    }
+
+    fn finish(&self) {
+        STDOUT_JSON.finish();
+    }
+}
+
+/// Prints a line that is of no connection.
+pub(super) fn line(is_json: bool, text: &str) {
+    if is_json {
+        STDOUT_JSON.push(&json::note(text));
+    } else {
+        STDOUT.push(text);
+    }
+}
+
+impl TextOutput {
+    /// Returns the lines of an event, each with the mark of its direction.
+    fn lines(&self, event: &Event<'_>) -> Vec<(char, String)> {
+        match event {
+            Event::Accepted(Some(from)) => vec![('-', format!("connection from {from}"))],
+            Event::Accepted(None) => vec![('-', "connection".to_owned())],
+            Event::Request { head, changes } => {
+                let fields = head.fields().map(|(name, value)| {
+                    let change = changes.iter().find(|change| change.name == name);
+                    let was = change.map(|change| format!(" (was {})", change.before));
+                    let value = self.0.value(&name, &value);
+                    format!("  {name}: {value}{}", was.unwrap_or_default())
+                });
+                let start_line = self.0.start_line(&head.start_line());
+                std::iter::once(start_line).chain(fields).map(|line| ('>', line)).collect()
+            }
+            Event::Response(head) => {
+                let fields = head.fields();
+                let fields = fields
+                    .map(|(name, value)| format!("  {name}: {}", self.0.value(&name, &value)));
+                std::iter::once(head.start_line()).chain(fields).map(|line| ('<', line)).collect()
+            }
+            Event::Body { sender, len } => vec![(mark(*sender), format!("body of {len} B"))],
+            Event::Frame { shown, is_answer } => {
+                let mut line = frames::of_frame(shown, *is_answer);
+                if let Some(content) = frames::content(shown) {
+                    line.push_str(&content);
+                }
+                vec![(mark(shown.sender), line)]
+            }
+            Event::Cut { sender, cut } => vec![(mark(*sender), frames::of_cut(cut))],
+            Event::End { sender, how } => vec![(mark(*sender), format!("end: {how}"))],
+            Event::Closed(summary) => vec![('-', closed(summary))],
+            Event::Note(note) => vec![('-', (*note).to_owned())],
+            Event::Opened(_) | Event::Bytes { .. } => Vec::new(),
+        }
+    }
+}
+
+fn mark(sender: Role) -> char {
+    if sender == Role::Client { '>' } else { '<' }
+}
+
+/// Returns the line of a connection that has ended.
+fn closed(summary: &Summary) -> String {
+    let mut parts = Vec::new();
+    if let Some((side, close)) = &summary.first_close {
+        let close = match close {
+            Some((code, reason)) if reason.is_empty() => format!(" with {code}"),
+            Some((code, reason)) => format!(" with {code} {reason:?}"),
+            None => String::new(),
+        };
+        parts.push(format!("the {} closed first{close}", name(*side)));
+    }
+    if let Some((side, how)) = &summary.first_end {
+        parts.push(format!("the {} ended the transport first: {how}", name(*side)));
+    }
+    for (side, mark) in [(0, '>'), (1, '<')] {
+        let (bytes, frames) = (summary.bytes[side], summary.frames[side]);
+        let messages = summary.messages[side];
+        parts.push(match summary.frames {
+            [0, 0] => format!("{mark} {bytes} B"),
+            _ => format!("{mark} {bytes} B in {frames} frames, {messages} messages"),
+        });
+    }
+    if summary.violations > 0 {
+        parts.push(format!("{} frames broke a rule", summary.violations));
+    }
+    format!("ended: {}", parts.join("; "))
+}

@@ -1,0 +1,60 @@
+//! What is printed and written to files.
+
+use std::fs;
+use std::io::Write as _;
+
+use fullduplex_inspect::har;
+use fullduplex_inspect::proto::Role;
+use fullduplex_inspect::recording::{Record, RecordKind};
+
+use crate::relay::{expect, open, relay};
+
+#[test]
+fn inspect_prints_and_writes_what_it_saw() {
+    let folder = std::env::temp_dir().join(format!("fdx-inspect-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (record, har) = (folder.join("a.fdxr"), folder.join("a.har"));
+    let (record, har) = (record.to_str().unwrap(), har.to_str().unwrap());
+    let (listener, relay) = relay(&["--redact", "--record", record, "--har", har]);
+    let deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\nSet-Cookie: a=hidden\r\n";
+    let (mut client, mut server) = open(&listener, &relay, deflate);
+    // "Hello", and the same with the context of the first (RFC 7692 §7.2.3).
+    let hello = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
+    server.write_all(hello).unwrap();
+    expect(&mut client, hello);
+    let steering = "\x1b[31m\u{9b}\u{202e}".as_bytes();
+    let mut frame = vec![0x81, 0x80 | u8::try_from(steering.len()).unwrap(), 0, 0, 0, 0];
+    frame.extend_from_slice(steering);
+    client.write_all(&frame).unwrap();
+    expect(&mut server, &frame);
+    drop(client);
+    drop(server);
+    relay.line("ended: ");
+    let lines = relay.lines().join("\n");
+    assert!(!lines.contains(['\x1b', '\u{9b}', '\u{202e}']), "{lines}");
+    for words in [
+        "#1 > 0.",
+        "GET /x?token=*** HTTP/1.1",
+        &format!("  Host: {} (was {})", listener.local_addr().unwrap(), relay.address),
+        "  Set-Cookie: ***",
+        "text fin rsv1 len7 7 B, text message of 5 B from 7 B compressed, 140.0 % \"Hello\"",
+        "text fin rsv1 len7 5 B, text message of 5 B from 5 B compressed, 100.0 % \"Hello\"",
+    ] {
+        assert!(lines.contains(words), "{words:?} in {lines}");
+    }
+    assert_eq!(relay.end(), Some(143));
+    let recorded = fs::read_to_string(record).unwrap();
+    let records: Vec<Record> =
+        recorded.lines().filter_map(|line| Record::parse(line).unwrap()).collect();
+    let of_server = records.iter().filter_map(|record| match &record.kind {
+        RecordKind::Bytes { sender: Role::Server, bytes } => Some(bytes.as_slice()),
+        _ => None,
+    });
+    assert_eq!(of_server.collect::<Vec<_>>().concat(), hello);
+    let written = har::read(&fs::read_to_string(har).unwrap()).unwrap();
+    assert_eq!(written, har::of_recording(&records, fullduplex_inspect::DecoderLimits::default()));
+    assert_eq!(written[0].messages.len(), 3);
+    assert!(written[0].opening.url.ends_with("/x?token=***"), "{}", written[0].opening.url);
+    assert!(!recorded.contains("hidden"));
+    fs::remove_dir_all(folder).unwrap();
+}

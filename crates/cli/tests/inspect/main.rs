@@ -1,0 +1,10 @@
+//! `fdx inspect`: a relay that changes nothing, and shows all.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod files;
+mod relay;
+mod transparency;
