@@ -119,7 +119,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("fullduplex-chat-client", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-client-tests", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-doc-tests", &[]),
-    ("fullduplex-inspect", &["base64", "fullduplex-proto", "serde_json"]),
+    ("fullduplex-inspect", &["base64", "bytes", "fullduplex-proto", "regex", "serde_json"]),
     ("fullduplex-test-programs", &["fullduplex", "fullduplex-socketio", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["proc-macro2", "public-api", "serde_json"]),

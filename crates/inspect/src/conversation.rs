@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fullduplex_proto::frame::OpCode;
 use fullduplex_proto::{DeflateParams, Role};
 
@@ -42,7 +43,7 @@ pub struct Conversation {
 struct Side {
     decoder: Decoder,
     /// The Pings that the other side has not answered, each with its time.
-    pings: VecDeque<(Vec<u8>, Duration)>,
+    pings: VecDeque<(Bytes, Duration)>,
 }
 
 /// A frame, with what the other direction says about it.

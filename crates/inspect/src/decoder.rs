@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fullduplex_proto::frame::{MAX_HEADER_LEN, OpCode, RawFrameHeader};
 use fullduplex_proto::{CloseFrame, DeflateParams, MessageKind, ProtocolError, Role, mask};
 
 use crate::frame::Frame;
 use crate::inflation::Inflation;
 use crate::limits::DecoderLimits;
-use crate::message::MessageInProgress;
+use crate::message::{MessageInProgress, into_bytes};
 use crate::violation::Violation;
 
 /// The bytes that are unmasked at a time.
@@ -54,7 +55,9 @@ pub struct Decoder {
 /// A frame whose header is complete.
 #[derive(Debug)]
 struct FrameInProgress {
+    /// The frame, as yet without payload.
     frame: Frame,
+    payload: Vec<u8>,
     /// The key for the next byte.
     key: Option<[u8; 4]>,
     is_of_message: bool,
@@ -118,7 +121,7 @@ impl Decoder {
     pub fn finish(&mut self) -> Option<Frame> {
         self.header_len = 0;
         self.message = None;
-        self.frame.take().map(|frame| frame.frame)
+        self.frame.take().map(FrameInProgress::finish)
     }
 
     /// Takes one header, or payload of one frame. Returns the frame if that is complete.
@@ -181,7 +184,7 @@ impl Decoder {
             header,
             began: self.began,
             ended: self.began,
-            payload: Vec::new(),
+            payload: Bytes::new(),
             payload_seen: 0,
             violation,
             is_ignored,
@@ -189,12 +192,15 @@ impl Decoder {
             message: None,
         };
         let is_of_message = fragment.is_some();
-        self.frame = Some(FrameInProgress { frame, key: header.key(), is_of_message });
+        let (payload, key) = (Vec::new(), header.key());
+        self.frame = Some(FrameInProgress { frame, payload, key, is_of_message });
     }
 
     /// Takes what there is of the payload of the current frame.
     fn push_payload(&mut self, bytes: &mut &[u8]) {
-        let Some(FrameInProgress { frame, key, is_of_message }) = &mut self.frame else { return };
+        let Some(FrameInProgress { frame, payload, key, is_of_message }) = &mut self.frame else {
+            return;
+        };
         let len = usize::try_from(frame.missing()).unwrap_or(usize::MAX);
         let (piece, rest) = bytes.split_at(len.min(bytes.len()).min(PIECE));
         *bytes = rest;
@@ -205,8 +211,8 @@ impl Decoder {
             *key = mask::apply(plain, *key);
         }
         frame.payload_seen += plain.len() as u64;
-        let room = self.limits.max_payload.saturating_sub(frame.payload.len());
-        frame.payload.extend_from_slice(&plain[..plain.len().min(room)]);
+        let room = self.limits.max_payload.saturating_sub(payload.len());
+        payload.extend_from_slice(&plain[..plain.len().min(room)]);
         if *is_of_message && let Some(message) = &mut self.message {
             let broken = message.push(plain, false, self.inflation.as_mut(), &self.limits);
             frame.violation = frame.violation.or(broken);
@@ -215,7 +221,8 @@ impl Decoder {
 
     /// Ends a frame, all of which was seen.
     fn complete(&mut self, frame: FrameInProgress, at: Duration) -> Frame {
-        let FrameInProgress { mut frame, is_of_message, .. } = frame;
+        let is_of_message = frame.is_of_message;
+        let mut frame = frame.finish();
         frame.ended = at;
         if is_of_message
             && frame.header.fin()
@@ -223,7 +230,7 @@ impl Decoder {
         {
             let broken = message.push(&[], true, self.inflation.as_mut(), &self.limits);
             frame.violation = frame.violation.or(broken);
-            frame.message = Some(message.finish());
+            frame.message = Some(message.finish(&frame.payload));
         }
         if frame.opcode() == Some(OpCode::Close) {
             if frame.violation.is_none() {
@@ -233,5 +240,12 @@ impl Decoder {
         }
         self.has_broken_a_rule |= frame.violation.is_some();
         frame
+    }
+}
+
+impl FrameInProgress {
+    fn finish(mut self) -> Frame {
+        self.frame.payload = into_bytes(self.payload);
+        self.frame
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fullduplex_proto::CloseCode;
 use fullduplex_proto::frame::{OpCode, RawFrameHeader};
 
@@ -20,7 +21,7 @@ pub struct Frame {
     pub ended: Duration,
     /// The payload, unmasked, and compressed if the message is. It is cut at
     /// [`DecoderLimits::max_payload`](crate::DecoderLimits::max_payload).
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// The number of payload bytes that were seen: fewer than the header announces if the
     /// connection ended within the frame.
     pub payload_seen: u64,

@@ -89,7 +89,7 @@ pub fn of_recording<'a>(
                         sender: *sender,
                         time,
                         kind: message.kind,
-                        data: message.payload,
+                        data: message.payload.into(),
                     }));
                 });
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fullduplex_proto::utf8::Utf8Validator;
 use fullduplex_proto::{MessageKind, ProtocolError};
 
@@ -25,8 +26,9 @@ pub struct Message {
     pub wire_len: u64,
     /// The number of its bytes; if it could not be decompressed, of those that came out before.
     pub len: u64,
-    /// Its bytes, cut at [`DecoderLimits::max_payload`](crate::DecoderLimits::max_payload).
-    pub payload: Vec<u8>,
+    /// Its bytes, cut at [`DecoderLimits::max_payload`](crate::DecoderLimits::max_payload). They are
+    /// shared with its frame if it has one and is not compressed.
+    pub payload: Bytes,
     /// Why it was not decompressed to its end.
     pub inflation_stop: Option<InflationStop>,
 }
@@ -34,7 +36,9 @@ pub struct Message {
 /// A message whose end was not seen yet.
 #[derive(Debug)]
 pub(crate) struct MessageInProgress {
+    /// The message, as yet without payload.
     message: Message,
+    payload: Vec<u8>,
     utf8: Option<Utf8Validator>,
 }
 
@@ -47,11 +51,11 @@ impl MessageInProgress {
             is_compressed,
             wire_len: 0,
             len: 0,
-            payload: Vec::new(),
+            payload: Bytes::new(),
             inflation_stop: None,
         };
         let utf8 = (kind == MessageKind::Text).then(Utf8Validator::default);
-        Self { message, utf8 }
+        Self { message, payload: Vec::new(), utf8 }
     }
 
     /// Counts one more frame, and returns its number.
@@ -68,20 +72,19 @@ impl MessageInProgress {
         inflation: Option<&mut Inflation>,
         limits: &DecoderLimits,
     ) -> Option<Violation> {
-        let Self { message, utf8 } = self;
-        message.wire_len += payload.len() as u64;
+        self.message.wire_len += payload.len() as u64;
         let mut violation = None;
-        match inflation.filter(|_| message.is_compressed) {
-            None => violation = add(message, utf8, payload, limits),
+        match inflation.filter(|_| self.message.is_compressed) {
+            None => violation = self.add(payload, limits),
             Some(inflation) => {
                 let stop = inflation.push(payload, is_last, |plain| {
-                    let broken = add(message, utf8, plain, limits);
+                    let broken = self.add(plain, limits);
                     violation = violation.or(broken);
                 });
                 if let Some(stop) = stop
-                    && message.inflation_stop.is_none()
+                    && self.message.inflation_stop.is_none()
                 {
-                    message.inflation_stop = Some(stop);
+                    self.message.inflation_stop = Some(stop);
                     if stop == InflationStop::Invalid {
                         violation =
                             violation.or(Some(Violation::Rule(ProtocolError::InvalidDeflate)));
@@ -90,34 +93,37 @@ impl MessageInProgress {
             }
         }
         if is_last
-            && message.inflation_stop.is_none()
-            && utf8.as_ref().is_some_and(|utf8| !utf8.is_complete())
+            && self.message.inflation_stop.is_none()
+            && self.utf8.as_ref().is_some_and(|utf8| !utf8.is_complete())
         {
             violation = violation.or(Some(Violation::Rule(ProtocolError::InvalidUtf8)));
         }
         violation
     }
 
-    pub(crate) fn finish(self) -> Message {
+    /// Adds plain bytes. Returns the rule that they break.
+    fn add(&mut self, plain: &[u8], limits: &DecoderLimits) -> Option<Violation> {
+        self.message.len += plain.len() as u64;
+        let room = limits.max_payload.saturating_sub(self.payload.len());
+        self.payload.extend_from_slice(&plain[..plain.len().min(room)]);
+        let validator = self.utf8.as_mut()?;
+        if validator.push(plain).is_ok() {
+            return None;
+        }
+        // It is reported once.
+        self.utf8 = None;
+        Some(Violation::Rule(ProtocolError::InvalidUtf8))
+    }
+
+    /// Returns the message, which ends with a frame of this payload.
+    pub(crate) fn finish(mut self, last: &Bytes) -> Message {
+        let is_same = self.message.fragments == 1 && !self.message.is_compressed;
+        self.message.payload = if is_same { last.clone() } else { into_bytes(self.payload) };
         self.message
     }
 }
 
-/// Adds plain bytes.
-fn add(
-    message: &mut Message,
-    utf8: &mut Option<Utf8Validator>,
-    plain: &[u8],
-    limits: &DecoderLimits,
-) -> Option<Violation> {
-    message.len += plain.len() as u64;
-    let room = limits.max_payload.saturating_sub(message.payload.len());
-    message.payload.extend_from_slice(&plain[..plain.len().min(room)]);
-    let validator = utf8.as_mut()?;
-    if validator.push(plain).is_ok() {
-        return None;
-    }
-    // It is reported once.
-    *utf8 = None;
-    Some(Violation::Rule(ProtocolError::InvalidUtf8))
+/// Returns the bytes in an allocation of their length.
+pub(crate) fn into_bytes(bytes: Vec<u8>) -> Bytes {
+    Bytes::from(bytes.into_boxed_slice())
 }

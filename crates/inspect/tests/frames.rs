@@ -83,7 +83,7 @@ fn frame_that_breaks_a_rule_is_shown_with_it() {
     let frames = of_server(b"\x83\x01x\x81\x02hi\x88\x02\x03\xe8\x81\x00");
     let ignored: Vec<_> = frames.iter().map(|frame| frame.is_ignored).collect();
     assert_eq!(ignored, [false, true, true, true]);
-    assert_eq!(frames[1].message.as_ref().unwrap().payload, b"hi");
+    assert_eq!(frames[1].message.as_ref().unwrap().payload[..], *b"hi");
     assert_eq!(frames[2].close(), Some((CloseCode::NORMAL, String::new())));
     assert_eq!(frames[3].violation, Some(Violation::AfterClose));
 }
@@ -190,7 +190,7 @@ fn compressed_message_that_can_not_be_inflated_says_why() {
         Decoder::new(Role::Server).with_deflate(params),
         b"\xc1\x02\xff\xff\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
     );
-    assert_eq!(frames[1].message.as_ref().unwrap().payload, b"Hello");
+    assert_eq!(frames[1].message.as_ref().unwrap().payload[..], *b"Hello");
     // Nothing was negotiated: the bit is a violation, and nothing is inflated.
     let frames = of_server(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00");
     assert_eq!(frames[0].violation, Some(Violation::Rule(ProtocolError::ReservedBits(4))));
