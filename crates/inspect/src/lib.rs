@@ -4,10 +4,13 @@
 //! * [`Decoder`] decodes what one side sends, and says of each [`Frame`] what it is and which rule
 //!   it breaks.
 //! * [`Conversation`] joins both directions: it pairs Pings with Pongs, and knows who closed first.
+//! * [`Store`](store::Store) keeps what was seen of many connections in bounded memory, and
+//!   [`Filter`](filter::Filter) selects of it by a line of text.
 //! * [`recording`] is a format of files that keep the bytes; [`har`] reads and writes messages as
 //!   browsers export them.
 //!
-//! Neither fails, whatever the bytes are, and the memory of both is bounded by [`DecoderLimits`].
+//! The decoders never fail, whatever the bytes are, and their memory is bounded by
+//! [`DecoderLimits`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -26,12 +29,16 @@
 mod conversation;
 mod date;
 mod decoder;
+pub mod filter;
 mod frame;
 pub mod har;
 mod inflation;
 mod limits;
 mod message;
 pub mod recording;
+pub mod redaction;
+pub mod store;
+mod tree;
 mod violation;
 
 pub use conversation::{Conversation, ConversationFrame};
@@ -41,4 +48,5 @@ pub use fullduplex_proto as proto;
 pub use inflation::InflationStop;
 pub use limits::DecoderLimits;
 pub use message::Message;
+pub use tree::{Tree, TreeValue};
 pub use violation::Violation;

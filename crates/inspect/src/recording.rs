@@ -174,6 +174,16 @@ impl RecordedOpening {
         })
     }
 
+    /// Returns the value of a field of the request, the first if there are several.
+    pub fn request_field(&self, name: &str) -> Option<&str> {
+        field(&self.request, name)
+    }
+
+    /// Returns the value of a field of the response, the first if there are several.
+    pub fn response_field(&self, name: &str) -> Option<&str> {
+        field(&self.response, name)
+    }
+
     /// Returns the negotiated compression, by the `Sec-WebSocket-Extensions` of the response.
     ///
     /// `None` if there is none, or if the response is not valid.
@@ -184,6 +194,11 @@ impl RecordedOpening {
         let any = DeflateConfig::default().receive_window_bits(15).send_window_bits(15);
         Some(any.check(&extensions).ok()??.params())
     }
+}
+
+fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = fields.iter().find(|(each, _)| each.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| &**value)
 }
 
 fn micros(time: Duration) -> u64 {

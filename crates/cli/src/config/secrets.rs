@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::options::FileOption;
-use crate::base::redact::{is_secret_name, redact_url};
+use crate::base::redact::{is_secret_parameter, redact_url};
 
 /// Returns whether the values of an option are secrets, or have some in them. Those in a file of
 /// their own do not count.
@@ -14,7 +14,7 @@ pub(super) fn has_secret(option: &FileOption<'_>) -> bool {
         "user" | "cookie" => values.next().is_some(),
         "header" => values.any(|field| {
             let name = field.split(':').next().unwrap_or_default();
-            is_secret_name(name) || name.trim().eq_ignore_ascii_case("cookie")
+            is_secret_parameter(name) || name.trim().eq_ignore_ascii_case("cookie")
         }),
         "proxy" => values.any(has_secret_in_url),
         _ => false,

@@ -11,7 +11,7 @@ use fullduplex::{CloseCode, Error, Message, NetStream, SendHalf};
 use http::HeaderName;
 use tokio::time::timeout;
 
-use crate::base::redact::{is_secret_name, redact_url, shown_value};
+use crate::base::redact::{is_secret_parameter, redact_url, shown_value};
 use crate::frames::ConnectionLabel;
 use crate::screen::LabelledEvent;
 use crate::session::{Action, Event, QueueReceiver, QueueSender};
@@ -185,5 +185,5 @@ fn describe(label: &str, handshake: &Handshake) -> String {
 fn is_secret_field(name: &HeaderName) -> bool {
     let name = name.as_str();
     // The key of the handshake is not one.
-    name == "cookie" || !name.starts_with("sec-websocket-") && is_secret_name(name)
+    name == "cookie" || !name.starts_with("sec-websocket-") && is_secret_parameter(name)
 }
