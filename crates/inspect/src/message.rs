@@ -26,8 +26,8 @@ pub struct Message {
     pub wire_len: u64,
     /// The number of its bytes; if it could not be decompressed, of those that came out before.
     pub len: u64,
-    /// Its bytes, cut at [`DecoderLimits::max_payload`](crate::DecoderLimits::max_payload). They are
-    /// shared with its frame if it has one and is not compressed.
+    /// Its bytes, cut at [`DecoderLimits::max_payload`](crate::DecoderLimits::max_payload). They
+    /// are shared with its frame if it has one and is not compressed.
     pub payload: Bytes,
     /// Why it was not decompressed to its end.
     pub inflation_stop: Option<InflationStop>,

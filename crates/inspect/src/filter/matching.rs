@@ -198,8 +198,8 @@ impl Test {
     }
 }
 
-/// Returns whether a value compares so. Values of different types are not equal, and none of them is
-/// less.
+/// Returns whether a value compares so. Values of different types are not equal, and none of them
+/// is less.
 fn compare(value: &Tree, comparison: Comparison, literal: &Literal) -> bool {
     match (&value.value, literal) {
         (TreeValue::Null, Literal::Null) => comparison.holds(&(), &()),

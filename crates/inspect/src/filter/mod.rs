@@ -21,8 +21,8 @@ pub const MAX_LEN: usize = 4096;
 
 /// A filter of the rows of a store, such as `dir:in size>1k json.type="price" not bad`.
 ///
-/// It is made by [`parse`](Self::parse) or [`FromStr`]; `Display` writes it in one form. The default
-/// filter is empty, and matches all rows.
+/// It is made by [`parse`](Self::parse) or [`FromStr`]; `Display` writes it in one form. The
+/// default filter is empty, and matches all rows.
 ///
 /// The time to match a row is bounded: it grows with the length of the filter times that of the
 /// payload that is kept.
@@ -64,8 +64,8 @@ impl Filter {
         self.expression.is_none()
     }
 
-    /// Returns whether a row matches. `socket` is its WebSocket; without it, what the filter says of
-    /// the URL and the subprotocol does not match.
+    /// Returns whether a row matches. `socket` is its WebSocket; without it, what the filter says
+    /// of the URL and the subprotocol does not match.
     pub fn matches(&self, row: &Row, socket: Option<&Socket>) -> bool {
         let Some(expression) = &self.expression else { return true };
         matching::Subject::new(row, socket).matches(expression)

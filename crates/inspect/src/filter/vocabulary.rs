@@ -2,7 +2,9 @@
 
 /// Declares an enumeration whose values have names in filters.
 macro_rules! words {
-    ($(#[$doc:meta])* $enum:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$doc:meta])* $enum:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum $enum {

@@ -3,11 +3,8 @@
 mod json;
 mod url;
 
-use bytes::Bytes;
-
 pub use self::url::{is_secret_parameter, redact_target, redact_text, redact_url};
 use crate::recording::RecordedOpening;
-use crate::store::{Retention, Row, RowKind};
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "***";
@@ -135,41 +132,6 @@ impl Redaction {
         };
         Some(json::redact(text, &|key| self.is_secret_key(key)).map(String::into_bytes))
     }
-
-    /// Hides the secrets of the payload of a frame. Those of control frames are searched too.
-    pub fn apply_to_row(&self, row: &mut Row) {
-        let RowKind::Frame { shown, retention, .. } = &mut row.kind else { return };
-        let frame = &mut shown.frame;
-        let is_whole = frame
-            .message
-            .as_ref()
-            .is_some_and(|message| message.fragments == 1 && !message.is_compressed);
-        if !is_whole && !frame.is_control() {
-            *retention = if frame.payload.is_empty() { *retention } else { Retention::Withheld };
-            frame.payload = Bytes::new();
-        }
-        // A Close begins with its code, which need not be UTF-8.
-        let is_close = frame.message.is_none() && frame.header.opcode_bits() == 8;
-        let payload = match &mut frame.message {
-            Some(message) => &mut message.payload,
-            None => &mut frame.payload,
-        };
-        if payload.is_empty() {
-            return;
-        }
-        match self.payload(payload) {
-            None if is_close => return,
-            None => (*retention, *payload) = (Retention::Withheld, Bytes::new()),
-            Some(None) => *retention = Retention::Kept,
-            Some(Some(redacted)) => {
-                *payload = Bytes::from(redacted.into_boxed_slice());
-                *retention = Retention::Redacted;
-            }
-        }
-        if is_whole && let Some(message) = &frame.message {
-            frame.payload = message.payload.clone();
-        }
-    }
 }
 
 /// Returns a name in small letters, without `-` and `_`.
@@ -180,13 +142,7 @@ fn normal(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use fullduplex_proto::Role;
-
     use super::*;
-    use crate::store::Handling;
-    use crate::{Conversation, Decoder};
 
     #[test]
     fn redaction_hides_values_of_header_fields() {
@@ -212,40 +168,5 @@ mod tests {
         redaction.apply_to_opening(&mut opening);
         assert_eq!(opening.url, "wss://h/x?ticket=***&xmine=***&y=3");
         assert_eq!(opening.response[0].1, "***");
-    }
-
-    fn rows(bytes: &[u8]) -> Vec<Row> {
-        let mut rows = Vec::new();
-        Conversation::new().push(Role::Server, bytes, Duration::ZERO, |frame| {
-            let mut row = Row::frame(1, frame, Handling::Passed);
-            Redaction::default().apply_to_row(&mut row);
-            rows.push(row);
-        });
-        rows
-    }
-
-    #[test]
-    fn redaction_leaves_no_other_copy_of_a_payload() {
-        let payload = br#"{"token":"SECRET"}"#;
-        let mut whole = vec![0x81, 18];
-        whole.extend(payload);
-        let mut parts = vec![0x01, 10];
-        parts.extend(&payload[..10]);
-        parts.extend([0x80, 8]);
-        parts.extend(&payload[10..]);
-        for (bytes, frames) in [(whole, 1), (parts, 2)] {
-            let rows = rows(&bytes);
-            assert_eq!(rows.len(), frames);
-            assert_eq!(rows.last().unwrap().payload(), br#"{"token":"***"}"#);
-            assert!(!format!("{rows:?}").contains("SECRET"), "{rows:?}");
-        }
-        let rows = rows(b"\x82\x02\xff\xfe\x88\x04\x03\xe8ok");
-        assert!(rows[0].payload().is_empty() && rows[0].payload_len() == 2);
-        let RowKind::Frame { retention, .. } = rows[0].kind else { panic!("{rows:?}") };
-        assert_eq!(retention, Retention::Withheld);
-        assert_eq!(rows[1].payload(), b"\x03\xe8ok");
-        let mut cut = Decoder::new(Role::Server);
-        cut.push(b"\x81\x7e\x01\x00{\"token\":\"SEC", Duration::ZERO, |_| {});
-        assert!(cut.finish().is_some());
     }
 }

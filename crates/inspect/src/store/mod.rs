@@ -1,5 +1,6 @@
 //! A store of what was seen, in bounded memory.
 
+mod redact;
 mod row;
 mod rows;
 mod socket;
@@ -156,7 +157,7 @@ impl Store {
     /// Adds a row, and returns its number. That it has a WebSocket is not required.
     pub fn push(&mut self, mut row: Row) -> u64 {
         if let Some(redaction) = &self.redaction {
-            redaction.apply_to_row(&mut row);
+            row.redact(redaction);
         }
         self.change(row.socket, |socket| socket.add(&row));
         self.payload_memory += row.allocated();
@@ -225,8 +226,8 @@ impl Store {
         self.sockets.get(&id).map(|socket| &**socket)
     }
 
-    /// Returns the number of changes. A WebSocket whose
-    /// [`revision`](Socket::revision) is higher than an earlier return value has changed since then.
+    /// Returns the number of changes. A WebSocket whose [`revision`](Socket::revision) is higher
+    /// than an earlier return value has changed since then.
     pub fn revision(&self) -> u64 {
         self.revision
     }

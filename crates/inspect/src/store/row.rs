@@ -72,14 +72,14 @@ pub enum RowKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Handling {
-    /// It was passed on as it came.
+    /// Passed on as it came.
     #[default]
     Passed,
-    /// It was not passed on.
+    /// Not passed on.
     Dropped,
-    /// It was not passed on, and another took its place.
+    /// Not passed on: another took its place.
     Replaced,
-    /// It was made between the sides: it takes the place of another, or is a new one.
+    /// Made between the sides. It takes the place of another, or is a new one.
     Injected,
 }
 

@@ -20,8 +20,8 @@ pub(crate) enum Segment {
 }
 
 impl Path {
-    /// Returns whether a value on the path passes the test. Each value of the tree is looked at once
-    /// at most.
+    /// Returns whether a value on the path passes the test. Each value of the tree is looked at
+    /// once at most.
     pub(crate) fn any<'t>(&self, tree: &'t Tree, test: &mut dyn FnMut(&'t Tree) -> bool) -> bool {
         any(&self.0, tree, test)
     }
