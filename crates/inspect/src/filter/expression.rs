@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fullduplex_proto::Role;
 
-use super::needle::Needle;
+use super::needle::{Needle, quoted};
 use super::units;
 use super::vocabulary::{Count, Flag, Kind, Time, Words};
 use crate::tree::Path;
@@ -178,9 +178,4 @@ impl Display for Literal {
             Self::Text(text) => f.write_str(&quoted(text)),
         }
     }
-}
-
-/// Returns a text in quotation marks, as JSON has it.
-pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -4,8 +4,6 @@ use std::fmt::{self, Display, Formatter};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::expression::quoted;
-
 /// The most bytes that a regular expression takes, compiled.
 const MAX_COMPILED: usize = 256 << 10;
 
@@ -100,4 +98,9 @@ impl Display for Needle {
             }
         }
     }
+}
+
+/// Returns a text in quotation marks, as JSON has it.
+pub(super) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
