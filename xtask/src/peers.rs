@@ -85,6 +85,7 @@ pub(crate) fn run() -> Outcome {
     for (browser, program) in [("chrome", &*peers.chromium), ("firefox", FIREFOX)] {
         jobs.push(peers.node("serve_browser.mjs", &[fdx, browser, program]));
         jobs.push(peers.node("serve_page.mjs", &[fdx, browser, program]));
+        jobs.push(peers.node("inspect_page.mjs", &[fdx, browser, program]));
         jobs.push(peers.node("socketio_browser.mjs", &[socketio, browser, program]));
         jobs.push(peers.node("socketio_page.mjs", &[fdx, browser, program]));
         let args = [&[browser, program], &deflate_http[..]].concat();

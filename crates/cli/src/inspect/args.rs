@@ -61,7 +61,15 @@ pub(crate) struct Args {
     /// Write the messages of WebSockets to a HAR file at the end
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) har: Option<PathBuf>,
-    /// MiB of memory for the messages of --har; later ones are left out
+    /// Show what passes on a page in a browser of this machine, on a free port or on this one
+    ///
+    /// Only its URL, which is printed, opens it: it has a token. It has the newest that
+    /// --max-memory has room for.
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "127.0.0.1:0", value_parser = Address::parse,
+          help_heading = "Output")]
+    pub(super) page: Option<Address>,
+    /// MiB of memory for the messages of --har, where later ones are left out, and for --page
     #[arg(long, value_name = "MIB", default_value_t = 256,
           value_parser = value_parser!(u32).range(1..), help_heading = "Limits")]
     pub(super) max_memory: u32,

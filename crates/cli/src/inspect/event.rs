@@ -1,6 +1,7 @@
 //! What is seen on connections, and those who are told of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::Role;
@@ -27,6 +28,8 @@ pub(super) enum Event<'a> {
     },
     /// A WebSocket was opened.
     Opened(&'a RecordedOpening),
+    /// A request to open one was answered with another status than 101.
+    Refused(&'a RecordedOpening),
     /// Bytes of an open WebSocket, as they are on the wire.
     Bytes {
         sender: Role,
@@ -82,6 +85,20 @@ pub(super) trait Sink: Send + Sync {
 
     /// Writes what is left at the end of the program.
     fn finish(&self) {}
+}
+
+impl<T: Sink> Sink for Arc<T> {
+    fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
+        (**self).take(number, at, event);
+    }
+
+    fn flush(&self) {
+        (**self).flush();
+    }
+
+    fn finish(&self) {
+        (**self).finish();
+    }
 }
 
 pub(super) fn name(role: Role) -> &'static str {

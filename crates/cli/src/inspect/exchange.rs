@@ -271,6 +271,11 @@ impl Exchange {
             // Another response follows (RFC 9110 §15.2).
             return;
         }
+        if let Some(WaitingRequest { head: request, .. }) = self.waiting.front()
+            && request.has_element("upgrade", "websocket")
+        {
+            self.observer.refuse(self.url(request), request, &head);
+        }
         let start_line = self.waiting.front().map(|request| request.head.start_line());
         let method = start_line.as_deref().and_then(|line| line.split(' ').next());
         if method == Some("CONNECT") && status < 300 {
@@ -313,10 +318,14 @@ impl Exchange {
         if !response.has_element("upgrade", "websocket") {
             return self.observer.note("switched to another protocol than WebSocket");
         }
-        let start_line = head.start_line();
+        self.observer.open(self.url(&head), &head, response);
+    }
+
+    /// Returns the URL of the target for a request.
+    fn url(&self, request: &Head) -> String {
+        let start_line = request.start_line();
         let target = start_line.split(' ').nth(1).unwrap_or_default();
-        let url = format!("{}://{}{target}", self.rewriting.scheme, self.rewriting.authority);
-        self.observer.open(url, &head, response);
+        format!("{}://{}{target}", self.rewriting.scheme, self.rewriting.authority)
     }
 }
 

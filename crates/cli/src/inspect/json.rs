@@ -43,7 +43,7 @@ pub(super) fn line(
             let deflate = opening.deflate().map(|params| params.to_string());
             json!({"event": "open", "url": redaction.url(&opening.url), "deflate": deflate})
         }
-        Event::Bytes { .. } => return None,
+        Event::Bytes { .. } | Event::Refused(_) => return None,
         Event::Frame { shown, .. } => frame(shown),
         Event::Cut { sender, cut } => {
             let from = name(*sender);

@@ -12,6 +12,7 @@ mod head;
 mod json;
 mod observer;
 mod output;
+mod page;
 mod redact;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ use self::event::Sink;
 use self::files::{FLUSH_EVERY, HarFile, Recorder};
 use self::observer::Sinks;
 use self::output::{JsonOutput, TextOutput, line};
+use self::page::Kept;
 use self::redact::Redaction;
 use crate::base::redact::redact_url;
 use crate::base::signals::{EndSignal, EndSignals};
@@ -79,7 +81,7 @@ async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal
     let mut bound = args.listen.bind(&mut systemd, None).map_err(of_system)?;
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = ServeTls::new(args.tls(), &addresses).map_err(of_system)?;
-    let sinks = sinks(args).map_err(of_system)?;
+    let (sinks, page) = sinks(args).map_err(of_system)?;
     let mut signals = EndSignals::new();
     // They remove the files of Unix sockets when this function returns.
     #[cfg(unix)]
@@ -87,7 +89,7 @@ async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal
     if let Some(open) = addresses.iter().find(|address| !address.is_local()) {
         report!("fdx inspect: warning: every client that reaches {open} uses the target by it");
     }
-    print_addresses(args, &addresses, tls.as_ref());
+    print_addresses(args, &addresses, tls.as_ref(), page.as_deref());
 
     let (stop, stopped) = watch::channel(false);
     let (open, mut all_ended) = mpsc::channel(1);
@@ -134,9 +136,10 @@ async fn flush(sinks: &Sinks) -> EndSignal {
     }
 }
 
-/// Returns those who take what is seen.
-fn sinks(args: &Args) -> Result<Sinks, String> {
+/// Returns the sinks of what is seen, and the URL of the page.
+fn sinks(args: &Args) -> Result<(Sinks, Option<String>), String> {
     let redaction = Redaction(args.redact);
+    let max_memory = (args.max_memory as usize).saturating_mul(1 << 20);
     let output: Box<dyn Sink> =
         if args.json { Box::new(JsonOutput(redaction)) } else { Box::new(TextOutput(redaction)) };
     let mut sinks = vec![output];
@@ -146,12 +149,18 @@ fn sinks(args: &Args) -> Result<Sinks, String> {
         sinks.push(Box::new(recorder.map_err(failed)?));
     }
     if let Some(path) = &args.har {
-        let max_memory = (args.max_memory as usize).saturating_mul(1 << 20);
         let har = HarFile::create(path, max_memory, redaction);
         let failed = |error| format!("--har {}: {error}", path.display());
         sinks.push(Box::new(har.map_err(failed)?));
     }
-    Ok(sinks.into())
+    let mut url = None;
+    if let Some(address) = &args.page {
+        let redaction = args.redact.then(fullduplex_inspect::redaction::Redaction::default);
+        let kept = Arc::new(Kept::new(max_memory, redaction));
+        url = Some(page::serve(address, kept.clone())?);
+        sinks.push(Box::new(kept));
+    }
+    Ok((sinks.into(), url))
 }
 
 /// Checks the URL and what else the client finds before it connects.
@@ -167,7 +176,7 @@ async fn check(client: &Client, url: &str) -> Result<(), StartError> {
 }
 
 /// Prints the addresses, which a program that starts this one may wait for.
-fn print_addresses(args: &Args, addresses: &[Address], tls: Option<&ServeTls>) {
+fn print_addresses(args: &Args, addresses: &[Address], tls: Option<&ServeTls>, page: Option<&str>) {
     let print = |text: String| line(args.json, &text);
     for address in addresses {
         match address {
@@ -181,6 +190,9 @@ fn print_addresses(args: &Args, addresses: &[Address], tls: Option<&ServeTls>) {
     if let Some(signed) = tls.and_then(|tls| tls.self_signed.as_ref()) {
         print(format!("certificate for --ca: {}", signed.file.display()));
         print(format!("its SHA-256: {}", signed.fingerprint));
+    }
+    if let Some(url) = page {
+        print(format!("page at {url}"));
     }
     print(format!("relaying to {}", redact_url(&args.to)));
 }

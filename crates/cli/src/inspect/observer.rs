@@ -47,23 +47,31 @@ impl Observer {
 
     /// Begins to decode frames, after a 101 to this request.
     pub(super) fn open(&mut self, url: String, request: &Head, response: &Head) {
-        let start_line = request.start_line();
-        let mut words = start_line.split(' ');
-        let status = response.start_line().split(' ').nth(1).and_then(|code| code.parse().ok());
-        let opening = RecordedOpening {
-            url,
-            // All times are counted from here.
-            time: self.accepted_at,
-            version: "HTTP/1.1".into(),
-            method: words.next().unwrap_or_default().into(),
-            request: request.fields().collect(),
-            status: status.unwrap_or_default(),
-            response: response.fields().collect(),
-        };
+        let opening = self.opening(url, request, response);
         self.tell(&Event::Opened(&opening));
         let limits = DecoderLimits::default().max_inflated(MAX_INFLATED);
         let conversation = Conversation::new().with_limits(limits).with_deflate(opening.deflate());
         self.frames = Some(FrameReader::new(conversation));
+    }
+
+    /// Tells of a request to open a WebSocket, and of an answer with another status than 101.
+    pub(super) fn refuse(&self, url: String, request: &Head, response: &Head) {
+        self.tell(&Event::Refused(&self.opening(url, request, response)));
+    }
+
+    fn opening(&self, url: String, request: &Head, response: &Head) -> RecordedOpening {
+        let method = request.start_line().split(' ').next().map(str::to_owned);
+        let status = response.start_line().split(' ').nth(1).and_then(|code| code.parse().ok());
+        RecordedOpening {
+            url,
+            // All times are counted from here.
+            time: self.accepted_at,
+            version: "HTTP/1.1".into(),
+            method: method.unwrap_or_default(),
+            request: request.fields().collect(),
+            status: status.unwrap_or_default(),
+            response: response.fields().collect(),
+        }
     }
 
     /// Takes bytes that follow a 101.

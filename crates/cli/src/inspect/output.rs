@@ -95,7 +95,7 @@ impl TextOutput {
             Event::End { sender, how } => vec![(mark(*sender), format!("end: {how}"))],
             Event::Closed(summary) => vec![('-', closed(summary))],
             Event::Note(note) => vec![('-', (*note).to_owned())],
-            Event::Opened(_) | Event::Bytes { .. } => Vec::new(),
+            Event::Opened(_) | Event::Refused(_) | Event::Bytes { .. } => Vec::new(),
         }
     }
 }

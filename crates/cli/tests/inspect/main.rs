@@ -6,5 +6,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod page;
 mod relay;
 mod transparency;

@@ -23,6 +23,8 @@ pub struct Relay {
     pub address: String,
     /// The file of a self-signed certificate.
     pub certificate: Option<String>,
+    /// The URL of the page.
+    pub page: Option<String>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
@@ -46,7 +48,7 @@ pub fn relay_to(url: &str, options: &[&str]) -> Relay {
             kept.lock().unwrap().push(String::from_utf8(line).unwrap());
         }
     });
-    let mut relay = Relay { child, address: String::new(), certificate: None, lines };
+    let mut relay = Relay { child, address: String::new(), certificate: None, page: None, lines };
     relay.line("relaying to ");
     let after = |lines: &[String], words: &str| {
         let line = lines.iter().find_map(|line| line.split_once(words))?;
@@ -56,6 +58,7 @@ pub fn relay_to(url: &str, options: &[&str]) -> Relay {
     let address = after(&lines, "listening on ").unwrap();
     let address = address.split_once("://").unwrap().1;
     relay.address = address.trim_end_matches('/').into();
+    relay.page = after(&lines, "page at ");
     relay.certificate = after(&lines, "certificate for --ca: ");
     relay
 }

@@ -1,0 +1,120 @@
+//! A page that is open: what it has seen of the store, and what it asks for.
+
+use std::time::Duration;
+
+use fullduplex::{Message, WebSocket};
+use fullduplex_inspect::filter::Filter;
+use fullduplex_inspect::store::Store;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use super::kept::Kept;
+use super::values;
+
+/// The most rows that are sent at once.
+const MAX_ROWS: usize = 500;
+
+/// The most rows that are looked at at once, as connections wait for the store meanwhile.
+const MAX_SCAN: usize = 2000;
+
+/// The least time between two messages to a page that has seen all.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a page shows.
+struct View {
+    filter: Filter,
+    /// The number of the next row.
+    next: u64,
+    /// The changes of the store that the page has seen of its WebSockets.
+    revision: u64,
+    is_new: bool,
+}
+
+/// Sends what is seen to a page until it ends.
+pub(super) async fn show(mut websocket: WebSocket, kept: &Kept) {
+    let mut changes = kept.changes();
+    let mut view = View { filter: Filter::default(), next: 0, revision: 0, is_new: true };
+    loop {
+        changes.mark_unchanged();
+        let (batch, is_behind) = view.batch(&kept.lock());
+        if let Some(batch) = batch
+            && websocket.send(batch.to_string()).await.is_err()
+        {
+            return;
+        }
+        let pause = sleep_until(Instant::now() + if is_behind { Duration::ZERO } else { PAUSE });
+        let message = tokio::select! {
+            biased;
+            message = websocket.next() => Some(message),
+            () = async {
+                pause.await;
+                if !is_behind {
+                    // It ends with the program.
+                    let _ = changes.changed().await;
+                }
+            } => None,
+        };
+        let answer = match message {
+            None => continue,
+            Some(Some(Ok(Message::Text(text)))) => view.asked(&text, &kept.lock()),
+            Some(_) => return,
+        };
+        if let Some(answer) = answer
+            && websocket.send(answer.to_string()).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+impl View {
+    /// Returns what the page has not seen yet, and whether there is more.
+    fn batch(&mut self, store: &Store) -> (Option<Value>, bool) {
+        let mut batch = Map::new();
+        if std::mem::take(&mut self.is_new) {
+            batch.insert("reset".into(), true.into());
+        }
+        let first = store.first_sequence();
+        if self.next < first {
+            batch.insert("missed".into(), (first - self.next).into());
+            self.next = first;
+        }
+        let mut rows = Vec::new();
+        for row in store.rows(self.next..).take(MAX_SCAN) {
+            if rows.len() == MAX_ROWS {
+                break;
+            }
+            self.next = row.sequence + 1;
+            if self.filter.matches(row, store.socket(row.socket)) {
+                rows.push(values::row(row));
+            }
+        }
+        if !rows.is_empty() {
+            batch.insert("rows".into(), rows.into());
+        }
+        let changed = store.sockets().filter(|socket| socket.revision > self.revision);
+        let sockets: Vec<Value> = changed.map(values::socket).collect();
+        self.revision = store.revision();
+        if !sockets.is_empty() {
+            batch.insert("sockets".into(), sockets.into());
+        }
+        let batch = (!batch.is_empty()).then_some(Value::Object(batch));
+        (batch, self.next < store.next_sequence())
+    }
+
+    /// Does what the page asks for, and returns the answer.
+    fn asked(&mut self, text: &str, store: &Store) -> Option<Value> {
+        let asked: Value = serde_json::from_str(text).ok()?;
+        if let Some(filter) = asked["filter"].as_str() {
+            return Some(match Filter::parse(filter) {
+                Ok(filter) => {
+                    *self = Self { filter, next: 0, revision: self.revision, is_new: true };
+                    json!({"filter": null})
+                }
+                Err(error) => json!({"filter": error.to_string()}),
+            });
+        }
+        let row = store.row(asked["row"].as_u64()?)?;
+        Some(json!({"detail": values::detail(row)}))
+    }
+}
