@@ -42,6 +42,27 @@ async fn pair_sends_prepared_messages_without_waiting() {
 }
 
 #[tokio::test]
+async fn pair_writes_prepared_messages_that_are_fed_together() {
+    let (mut client, server) = pair();
+    let (send, _receive) = server.split();
+    let prepared = PreparedMessage::new("together");
+    send.try_send_prepared(&prepared).unwrap();
+    assert_eq!(send.buffered_amount(), 0, "it was written at once");
+    in_time("the first", client.next()).await.unwrap().unwrap();
+    for count in 1..=3 {
+        send.try_feed_prepared(&prepared).unwrap();
+        assert_eq!(send.buffered_amount(), count * (2 + "together".len()));
+    }
+    for _ in 0..3 {
+        let received = in_time("it", client.next()).await.unwrap().unwrap();
+        assert_eq!(received, *prepared.message());
+    }
+    assert_eq!(send.buffered_amount(), 0);
+    send.abort();
+    assert!(!send.try_feed_prepared(&prepared).unwrap_err().is_full());
+}
+
+#[tokio::test]
 async fn builder_opens_what_was_agreed_elsewhere() {
     let (near, far) = tokio::io::duplex(1024);
     let config = fullduplex::DeflateConfig::balanced();

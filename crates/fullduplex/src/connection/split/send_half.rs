@@ -125,9 +125,30 @@ impl<S: Transport> SendHalf<S> {
         self.try_send_as(OutgoingMessage::Prepared(prepared.clone()))
     }
 
+    /// Queues a prepared message without waiting. It is written, with all that is queued until then,
+    /// when the tasks that can run now have run.
+    ///
+    /// This is for a message to many connections: several of them to one connection then need one
+    /// system call. Fails as [`try_send_prepared`](Self::try_send_prepared) does.
+    ///
+    /// ```
+    /// use fullduplex::{PreparedMessage, SendHalf};
+    ///
+    /// fn publish(members: &[SendHalf], message: &PreparedMessage) -> usize {
+    ///     members.iter().filter(|member| member.try_feed_prepared(message).is_ok()).count()
+    /// }
+    /// ```
+    pub fn try_feed_prepared(&self, prepared: &PreparedMessage) -> Result<(), TrySendError> {
+        self.try_queue(OutgoingMessage::Prepared(prepared.clone()), FlushPolicy::Deferred)
+    }
+
     fn try_send_as(&self, message: OutgoingMessage) -> Result<(), TrySendError> {
+        self.try_queue(message, FlushPolicy::Auto)
+    }
+
+    fn try_queue(&self, message: OutgoingMessage, flush: FlushPolicy) -> Result<(), TrySendError> {
         let mut outgoing = Some(message);
-        self.writer.send(&mut outgoing, FlushPolicy::Auto.into()).map_err(|error| {
+        self.writer.send(&mut outgoing, flush.into()).map_err(|error| {
             let message = match outgoing {
                 Some(OutgoingMessage::Message(message)) => message,
                 Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
