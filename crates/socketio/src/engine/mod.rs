@@ -13,6 +13,7 @@ mod config;
 mod driver;
 mod id;
 pub mod memory;
+mod opening;
 mod outcome;
 mod outgoing;
 mod packet;
@@ -25,6 +26,7 @@ mod sessions;
 mod shared;
 
 pub use config::EngineConfig;
+pub(crate) use driver::Driver;
 pub use id::SessionId;
 pub use outcome::{EndReason, SendOutcome, TransportKind};
 pub use outgoing::Outgoing;

@@ -107,6 +107,11 @@ impl Outgoing {
         }
     }
 
+    /// Returns the frame for a WebSocket, if there is only one.
+    pub(crate) fn only_frame(&self) -> Option<&PreparedMessage> {
+        self.frame(0).filter(|_| self.frame(1).is_none())
+    }
+
     /// Returns a packet for a payload; `None` after the last.
     pub(crate) fn packet(&self, index: usize) -> Option<&[u8]> {
         match &self.0 {

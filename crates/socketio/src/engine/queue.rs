@@ -113,8 +113,8 @@ impl SendQueue {
         {
             self.bytes -= first.message.len();
             self.messages.pop_front();
-            // A queue that was long gives its memory back.
-            if self.messages.is_empty() && self.messages.capacity() > 32 {
+            // An idle session needs no memory for it.
+            if self.messages.is_empty() {
                 self.messages = VecDeque::new();
             }
         }

@@ -136,12 +136,14 @@ impl Engine {
     /// Returns an open session.
     pub(crate) fn session(&self, id: &str) -> Option<Arc<Shared>> {
         let id = SessionId::parse(id)?;
-        self.0.sessions.get(id)
+        self.0.sessions.get(id).filter(|session| !session.is_over())
     }
 
     /// Returns the session that a poll is for.
     pub(crate) fn session_for_poll(&self, id: &str) -> Option<Found> {
-        self.0.sessions.get_for_poll(SessionId::parse(id)?)
+        let found = self.0.sessions.get_for_poll(SessionId::parse(id)?)?;
+        let is_over = matches!(&found, Found::Open(session) if session.is_over());
+        (!is_over).then_some(found)
     }
 
     /// Counts a new session towards the limits.

@@ -46,8 +46,10 @@ impl Session {
 
     /// Returns the request that opened the session. Its extensions are those that a server or a
     /// layer has set, such as the [`ConnectInfo`](fullduplex::server::ConnectInfo).
-    pub fn request(&self) -> &Request<()> {
-        &self.sender.shared.request
+    ///
+    /// It is made anew from what is kept of it in little memory.
+    pub fn request(&self) -> Request<()> {
+        self.sender.shared.request.get()
     }
 
     /// Returns the address of the client that opened the session.
@@ -116,12 +118,18 @@ impl Sender {
 
     /// Sends a message, or queues it.
     pub fn send(&self, message: &Outgoing) -> SendOutcome {
-        self.shared.send(message, None)
+        self.shared.send(message, None, false)
+    }
+
+    /// Sends a message that many sessions get, or queues it. A WebSocket sends several of them with
+    /// one system call.
+    pub(crate) fn send_to_many(&self, message: &Outgoing) -> SendOutcome {
+        self.shared.send(message, None, true)
     }
 
     /// Sends a message, in place of one with the same key that still waits in the queue.
     pub fn send_keyed(&self, key: u64, message: &Outgoing) -> SendOutcome {
-        self.shared.send(message, Some(key))
+        self.shared.send(message, Some(key), false)
     }
 
     /// Sends a message if the transport takes it now, and otherwise returns

@@ -13,6 +13,7 @@ use tokio::time::Instant as TokioInstant;
 
 use crate::engine::config::EngineConfig;
 use crate::engine::id::SessionId;
+use crate::engine::opening::OpeningRequest;
 use crate::engine::outcome::{EndReason, SendOutcome, TransportKind};
 use crate::engine::outgoing::Outgoing;
 use crate::engine::packet::Data;
@@ -27,7 +28,7 @@ pub(super) fn now() -> Instant {
 /// A session, as its handles see it.
 pub(crate) struct Shared {
     pub(super) id: SessionId,
-    pub(super) request: Request<()>,
+    pub(super) request: OpeningRequest,
     pub(super) peer: PeerAddr,
     state: Mutex<State>,
     /// Notified when there is more space, and at the end.
@@ -103,6 +104,7 @@ impl Shared {
             is_ended: false,
         };
         let (id, changed) = (SessionId::random(), Notify::new());
+        let request = OpeningRequest::new(request);
         Self { id, request, peer, state: Mutex::new(state), changed }
     }
 
@@ -121,13 +123,18 @@ impl Shared {
         result
     }
 
-    pub(super) fn send(&self, message: &Outgoing, key: Option<u64>) -> SendOutcome {
+    /// Sends a message. If it is `gathered`, the WebSocket may send it with those that follow.
+    pub(super) fn send(&self, message: &Outgoing, key: Option<u64>, gathered: bool) -> SendOutcome {
+        if self.lock().send_at_once(message, gathered) {
+            return SendOutcome::Sent;
+        }
         self.change(|state| {
             let pushed = state.protocol.send(message, key);
             state.pump();
             match pushed {
                 None => SendOutcome::Closed,
                 Some(Pushed::Full) => SendOutcome::Full,
+                Some(_) if state.protocol.end_reason().is_some() => SendOutcome::Closed,
                 Some(_) if state.is_sent() => SendOutcome::Sent,
                 Some(Pushed::Queued) => SendOutcome::Queued,
                 Some(Pushed::Replaced) => SendOutcome::Replaced,
@@ -143,6 +150,9 @@ impl Shared {
             }
             if state.protocol.has_queued() || !state.is_writable() {
                 return SendOutcome::Full;
+            }
+            if state.send_at_once(message, false) {
+                return SendOutcome::Sent;
             }
             match state.protocol.send(message, None) {
                 Some(Pushed::Queued | Pushed::Replaced) => {}
@@ -237,6 +247,17 @@ impl Shared {
         self.change(|state| state.protocol.end(reason));
     }
 
+    /// Whether the session has ended, or has to now: its task may be a little late.
+    pub(super) fn is_over(&self) -> bool {
+        self.change(|state| {
+            let now = now();
+            if state.protocol.deadline().is_some_and(|deadline| now >= deadline) {
+                state.protocol.tick(now);
+            }
+            state.protocol.end_reason().is_some()
+        })
+    }
+
     /// Whether the session has ended.
     pub(crate) fn is_ended(&self) -> bool {
         self.lock().protocol.end_reason().is_some()
@@ -271,6 +292,24 @@ impl State {
             Some(_) => !self.is_flushing,
             None => self.has_poll_for_messages(),
         }
+    }
+
+    /// Hands a message of one frame to the WebSocket, past the queue, if nothing waits in that.
+    /// Returns whether it did; nothing else has changed then.
+    fn send_at_once(&self, message: &Outgoing, gathered: bool) -> bool {
+        let (Some(websocket), Some(frame)) = (&self.websocket, message.only_frame()) else {
+            return false;
+        };
+        if self.is_flushing || !self.protocol.is_idle_websocket() {
+            return false;
+        }
+        // What the application answers to the next received messages leaves together with it.
+        let sent = if gathered || self.protocol.has_received() {
+            websocket.try_feed_prepared(frame)
+        } else {
+            websocket.try_send_prepared(frame)
+        };
+        sent.is_ok()
     }
 
     /// Whether the last message has left the queue, or does when the lock is released.

@@ -71,11 +71,6 @@ pub(super) fn client(parts: &Parts) -> PeerAddr {
     info.or_else(|| parts.extensions.get::<PeerAddr>().copied()).unwrap_or(PeerAddr::Unknown)
 }
 
-/// Returns the head of a request.
-pub(super) fn head(parts: &Parts) -> Request<()> {
-    Request::from_parts(parts.clone(), ())
-}
-
 /// Answers a request that does not ask for a WebSocket.
 pub(super) async fn respond_to<B: HttpBody>(
     engine: Engine,
@@ -102,7 +97,7 @@ async fn answer<B: HttpBody>(
 ) -> Result<Response<Content>, RequestError> {
     let session = match target(engine, parts, false)? {
         Target::New => {
-            let admission = engine.admit(head(parts), client(parts))?;
+            let admission = engine.admit(Request::from_parts(parts.clone(), ()), client(parts))?;
             return Ok(text(Content::new(engine.open_polling(admission))));
         }
         Target::Open(session) => session,

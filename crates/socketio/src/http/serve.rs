@@ -1,6 +1,6 @@
 //! The engine in a [`Server`], on every version of HTTP.
 
-use std::future::pending;
+use std::future::{Future, pending};
 
 use bytes::Bytes;
 use fullduplex::server::{Handshake, Server};
@@ -35,10 +35,15 @@ impl Engine {
         let engine = self.clone();
         let serving = server.serve_handshakes(move |handshake| {
             let engine = engine.clone();
+            let answering = match engine.answer(handshake) {
+                Ok(session) => Ok(session),
+                // In a box, as it needs much more memory than a session.
+                Err(other) => Err(Box::pin(other.respond(not_found()))),
+            };
             async move {
-                match engine.handle(handshake).await {
-                    Ok(ended) => ended,
-                    Err(other) => other.respond(not_found()).await,
+                match answering {
+                    Ok(session) => session.await,
+                    Err(response) => response.await,
                 }
             }
         });
@@ -63,11 +68,19 @@ impl Engine {
     /// # Cancel safety
     /// Dropping the future ends the session.
     pub async fn handle(&self, handshake: Handshake) -> Result<Result<(), Error>, Handshake> {
+        Ok(self.answer(handshake)?.await)
+    }
+
+    /// Returns the task of the session that a request opens, or the request if it is another one.
+    fn answer(
+        &self,
+        handshake: Handshake,
+    ) -> Result<impl Future<Output = Result<(), Error>> + Send + use<>, Handshake> {
         let is_own = self.config().is_path(handshake.request().uri().path());
         if !is_own || !handshake.is_websocket() {
             return Err(handshake);
         }
-        Ok(websocket::accept(self.clone(), handshake).await)
+        Ok(websocket::accept(self.clone(), handshake))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests for a WebSocket: new sessions, and upgrades of sessions that poll.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,11 +10,11 @@ use fullduplex::{Error, WebSocket};
 use http::request::Parts;
 use http::{Request, Response};
 
-use crate::engine::{Admission, Engine, EngineConfig, Shared};
+use crate::engine::{Admission, Driver, Engine, EngineConfig, Shared};
 use crate::http::body::Content;
 use crate::http::cors::Cors;
 use crate::http::error::RequestError;
-use crate::http::respond::{Target, client, head, respond, target};
+use crate::http::respond::{Target, client, respond, target};
 
 /// What a WebSocket is opened for.
 enum Purpose {
@@ -24,18 +25,25 @@ enum Purpose {
 }
 
 impl Purpose {
-    /// Runs the session, or gives it the WebSocket.
-    async fn run(self, engine: Engine, websocket: WebSocket) {
+    /// Opens the session, and returns its task; or gives an open one the WebSocket.
+    fn begin(self, engine: &Engine, websocket: WebSocket) -> Option<Driver> {
         match self {
-            Self::Session(admission) => engine.open_websocket(*admission, websocket).await,
-            Self::Upgrade(session) => session.upgrade(websocket),
+            Self::Session(admission) => Some(engine.open_websocket(*admission, websocket)),
+            Self::Upgrade(session) => {
+                session.upgrade(websocket);
+                None
+            }
         }
     }
 }
 
-fn purpose(engine: &Engine, parts: &Parts) -> Result<Purpose, RequestError> {
-    match target(engine, parts, true)? {
-        Target::New => Ok(Purpose::Session(Box::new(engine.admit(head(parts), client(parts))?))),
+fn purpose(engine: &Engine, parts: Parts) -> Result<Purpose, RequestError> {
+    match target(engine, &parts, true)? {
+        Target::New => {
+            let peer = client(&parts);
+            let admission = engine.admit(Request::from_parts(parts, ()), peer)?;
+            Ok(Purpose::Session(Box::new(admission)))
+        }
         Target::Open(session) => Ok(Purpose::Upgrade(session)),
         Target::Closed => Err(RequestError::UnknownSession),
     }
@@ -66,25 +74,38 @@ fn try_upgrade(engine: &Engine, parts: &mut Parts) -> Result<Response<()>, Box<R
     Cors::check(parts, &engine.config().origin_policy).map_err(denied)?;
     // Validated first, so that a session is not counted for a request that breaks a rule.
     let upgrade = UpgradeRequest::from_parts(parts).map_err(rejected)?;
-    let purpose = purpose(engine, parts).map_err(denied)?;
+    let purpose = purpose(engine, parts.clone()).map_err(denied)?;
     let (response, upgrade) = upgrade.accept(settings(engine.config())).map_err(rejected)?;
     let engine = engine.clone();
     upgrade.spawn(|opened| async move {
-        purpose.run(engine, opened?).await;
+        if let Some(session) = purpose.begin(&engine, opened?) {
+            session.await;
+        }
         Ok::<(), Error>(())
     });
     Ok(response)
 }
 
 /// Answers a request for a WebSocket that a `Server` has read, and runs the session.
-pub(super) async fn accept(engine: Engine, handshake: Handshake) -> Result<(), Error> {
+pub(super) fn accept(
+    engine: Engine,
+    handshake: Handshake,
+) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+    // In a box of its own, as it needs much more memory than the session that follows.
+    let opening = Box::pin(open(engine, handshake));
+    async move {
+        if let Some(session) = opening.await? {
+            session.await;
+        }
+        Ok(())
+    }
+}
+
+async fn open(engine: Engine, handshake: Handshake) -> Result<Option<Driver>, Error> {
     let (parts, ()) = handshake.request().clone().into_parts();
     let checked = Cors::check(&parts, &engine.config().origin_policy);
-    let purpose = match checked.and_then(|_| purpose(&engine, &parts)) {
-        Ok(purpose) => purpose,
-        Err(error) => return handshake.respond(error.response()).await,
-    };
-    let websocket = handshake.accept().await?;
-    purpose.run(engine, websocket).await;
-    Ok(())
+    match checked.and_then(|_| purpose(&engine, parts)) {
+        Ok(purpose) => Ok(purpose.begin(&engine, handshake.accept().await?)),
+        Err(error) => handshake.respond(error.response()).await.map(|()| None),
+    }
 }

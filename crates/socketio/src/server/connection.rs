@@ -219,6 +219,8 @@ impl Connection {
             self.slots.remove(left);
         }
         let namespace = caught(|| self.core.shared.namespace(&name)).unwrap_or(None);
+        // Most clients are in one namespace.
+        self.slots.reserve_exact(1);
         self.slots.push(Slot::connecting(name.clone()));
         let Some(namespace) = namespace else {
             self.refuse(&name, ConnectError::new("Invalid namespace"));
@@ -228,7 +230,7 @@ impl Connection {
         let shared = RequestParts {
             namespace: name.clone(),
             auth: if auth.is_empty() { Args::empty_object() } else { auth },
-            http: session.request().clone(),
+            http: session.request(),
             peer: session.peer(),
         };
         let request = ConnectRequest { shared: Arc::new(shared) };

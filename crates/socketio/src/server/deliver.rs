@@ -83,7 +83,8 @@ impl SocketCore {
             SendMode::Keyed(key) if policy == SlowPolicy::Conflate => {
                 sender.send_keyed(key, message)
             }
-            SendMode::Reliable | SendMode::Keyed(_) => sender.send(message),
+            _ if can_wait => sender.send(message),
+            SendMode::Reliable | SendMode::Keyed(_) => sender.send_to_many(message),
         };
         match outcome {
             SendOutcome::Sent => self.accepted(Delivery::Sent),

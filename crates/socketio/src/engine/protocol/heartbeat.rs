@@ -42,7 +42,10 @@ impl Heartbeat {
         match self.pong_by {
             Some(by) if now >= by => Beat::Late,
             None if now >= self.ping_at => {
-                self.pong_by = Some(now + self.timeout);
+                // A task that runs a little late makes the time no longer. One that was held up for
+                // long leaves the client some of it.
+                let by = self.ping_at + self.timeout;
+                self.pong_by = Some(by.max(now + self.timeout / 2));
                 self.owes_ping = true;
                 Beat::Ping
             }
@@ -103,6 +106,17 @@ mod tests {
         assert_eq!(heartbeat.deadline(), start + 55 * second, "nothing had asked for that pong");
         assert_eq!(heartbeat.tick(start + 55 * second), Beat::Ping);
         assert_eq!(heartbeat.tick(start + 75 * second), Beat::Late);
+    }
+
+    #[test]
+    fn heartbeat_that_is_late_makes_the_time_for_the_pong_no_longer() {
+        let (second, start) = (Duration::from_secs(1), Instant::now());
+        let mut heartbeat = Heartbeat::new(25 * second, 20 * second, start);
+        assert_eq!(heartbeat.tick(start + 28 * second), Beat::Ping);
+        assert_eq!(heartbeat.deadline(), start + 45 * second);
+        let mut heartbeat = Heartbeat::new(25 * second, 20 * second, start);
+        assert_eq!(heartbeat.tick(start + 100 * second), Beat::Ping);
+        assert_eq!(heartbeat.deadline(), start + 110 * second);
     }
 
     #[test]

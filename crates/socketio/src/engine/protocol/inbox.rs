@@ -11,7 +11,9 @@ const OVERHEAD: usize = 64;
 /// Received messages, in order.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    received: VecDeque<Received>,
+    /// What came first. Mostly there is no more, and then no memory is needed for it.
+    first: Option<Received>,
+    others: VecDeque<Received>,
     bytes: usize,
 }
 
@@ -43,20 +45,29 @@ impl Inbox {
 
     fn append(&mut self, received: Received) {
         self.bytes += received.bytes();
-        self.received.push_back(received);
+        match &self.first {
+            None => self.first = Some(received),
+            Some(_) => self.others.push_back(received),
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<Data> {
         loop {
-            let first = self.received.pop_front()?;
+            let first = self.first.take()?;
             self.bytes -= first.bytes();
+            self.first = self.others.pop_front();
+            if self.first.is_none() {
+                self.others = VecDeque::new();
+            }
             match first {
                 Received::Message(data) => return Some(data),
                 Received::Payload(mut payload) => {
                     if let Some(data) = payload.next_message() {
                         let rest = Received::Payload(payload);
                         self.bytes += rest.bytes();
-                        self.received.push_front(rest);
+                        if let Some(next) = self.first.replace(rest) {
+                            self.others.push_front(next);
+                        }
                         return Some(data);
                     }
                 }

@@ -109,6 +109,14 @@ impl Protocol {
         self.end(if is_error { EndReason::TransportError } else { EndReason::TransportClose });
     }
 
+    /// Whether a WebSocket carries the open session, and nothing waits for it.
+    pub(crate) fn is_idle_websocket(&self) -> bool {
+        matches!(self.carrier, Carrier::WebSocket)
+            && self.is_open()
+            && self.queue.is_empty()
+            && !self.heartbeat.owes_ping()
+    }
+
     /// Returns the next frame to send on the WebSocket that carries the session.
     pub(crate) fn front_frame(&self) -> Option<Frame<'_>> {
         if !matches!(self.carrier, Carrier::WebSocket) || self.end_reason().is_some() {
