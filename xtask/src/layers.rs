@@ -120,7 +120,10 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("fullduplex-client-tests", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-doc-tests", &[]),
     ("fullduplex-inspect", &["base64", "bytes", "fullduplex-proto", "regex", "serde_json"]),
-    ("fullduplex-test-programs", &["fullduplex", "fullduplex-socketio", "tokio"]),
+    (
+        "fullduplex-test-programs",
+        &["fullduplex", "fullduplex-socketio", "http", "tokio", "tower-service"],
+    ),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["proc-macro2", "public-api", "serde_json"]),
 ];
