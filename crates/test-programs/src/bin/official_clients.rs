@@ -1,8 +1,8 @@
 //! The server that the official clients' own tests ask for, on our API.
 //!
-//! `official_clients ENGINEIO-ADDRESS SOCKETIO-ADDRESS` does what `test/support` of engine.io-client
-//! and of socket.io-client does, and serves until it is killed. What a test has in common with its
-//! server is in those files: the events, the time of a ping, the largest payload.
+//! `official_clients ENGINEIO-ADDRESS SOCKETIO-ADDRESS` does what `test/support` of
+//! engine.io-client and of socket.io-client does, and serves until it is killed. What a test has in
+//! common with its server is in those files: the events, the time of a ping, the largest payload.
 
 #![allow(clippy::print_stdout, reason = "its output is for the tests")]
 

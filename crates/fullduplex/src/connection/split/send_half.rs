@@ -125,8 +125,8 @@ impl<S: Transport> SendHalf<S> {
         self.try_send_as(OutgoingMessage::Prepared(prepared.clone()))
     }
 
-    /// Queues a prepared message without waiting. It is written, with all that is queued until then,
-    /// when the tasks that can run now have run.
+    /// Queues a prepared message without waiting. It is written, with all that is queued until
+    /// then, when the tasks that can run now have run.
     ///
     /// This is for a message to many connections: several of them to one connection then need one
     /// system call. Fails as [`try_send_prepared`](Self::try_send_prepared) does.
