@@ -35,7 +35,7 @@ const RSV1: u8 = 4;
 /// for piece in [&b"\x81"[..], b"\x05He", b"llo"] {
 ///     decoder.push(piece, Duration::ZERO, |frame| texts.push(frame.payload));
 /// }
-/// assert_eq!(texts, [b"Hello"]);
+/// assert_eq!(texts, [b"Hello".as_slice()]);
 /// ```
 #[derive(Debug)]
 pub struct Decoder {

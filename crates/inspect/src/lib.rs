@@ -6,6 +6,7 @@
 //! * [`Conversation`] joins both directions: it pairs Pings with Pongs, and knows who closed first.
 //! * [`Store`](store::Store) keeps what was seen of many connections in bounded memory, and
 //!   [`Filter`](filter::Filter) selects of it by a line of text.
+//! * [`payload`] decodes what messages say: JSON, Socket.IO, MQTT, `MessagePack` and others.
 //! * [`recording`] is a format of files that keep the bytes; [`har`] reads and writes messages as
 //!   browsers export them.
 //!
@@ -35,6 +36,7 @@ pub mod har;
 mod inflation;
 mod limits;
 mod message;
+pub mod payload;
 pub mod recording;
 pub mod redaction;
 pub mod store;

@@ -8,6 +8,7 @@ use fullduplex_proto::Role;
 use super::needle::{Needle, quoted};
 use super::units;
 use super::vocabulary::{Count, Flag, Kind, Time, Words};
+use crate::payload::Format;
 use crate::tree::Path;
 
 /// An expression of a filter.
@@ -32,6 +33,7 @@ pub(super) enum Term {
     Ratio(Comparison, f64),
     /// A text of the WebSocket, with `*` for any characters.
     Words(Words, String),
+    Format(Format),
     Payload(Needle),
     Path(Root, Path, Option<Test>),
 }
@@ -41,6 +43,8 @@ pub(super) enum Term {
 pub(super) enum Root {
     /// The payload, read as JSON.
     Json,
+    /// What a decoder of the payload returns.
+    Tree,
 }
 
 /// What a value of a tree must be.
@@ -148,6 +152,7 @@ impl Display for Term {
             }
             Self::Ratio(comparison, ratio) => write!(f, "ratio{comparison}{ratio}"),
             Self::Words(field, text) => write!(f, "{}:{}", field.name(), quoted(text)),
+            Self::Format(format) => write!(f, "format:{format}"),
             Self::Payload(needle) => needle.fmt(f),
             Self::Path(root, path, test) => {
                 write!(f, "{}{path}", root.name())?;
@@ -165,6 +170,7 @@ impl Root {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Tree => "tree",
         }
     }
 }

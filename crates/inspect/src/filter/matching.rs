@@ -9,6 +9,7 @@ use super::expression::{Comparison, Expression, Literal, Root, Term, Test};
 use super::needle::Needle;
 use super::vocabulary::{Count, Flag, Kind, Time, Words};
 use crate::conversation::ConversationFrame;
+use crate::payload::Decoded;
 use crate::store::{Handling, Retention, Row, RowKind, Socket};
 use crate::tree::{Json, Reader, Tree, TreeValue};
 
@@ -18,11 +19,12 @@ pub(super) struct Subject<'a> {
     row: &'a Row,
     socket: Option<&'a Socket>,
     json: OnceCell<Option<Tree>>,
+    decoded: OnceCell<Option<Decoded>>,
 }
 
 impl<'a> Subject<'a> {
     pub(super) fn new(row: &'a Row, socket: Option<&'a Socket>) -> Self {
-        Self { row, socket, json: OnceCell::new() }
+        Self { row, socket, json: OnceCell::new(), decoded: OnceCell::new() }
     }
 
     pub(super) fn matches(&self, expression: &Expression) -> bool {
@@ -49,10 +51,12 @@ impl<'a> Subject<'a> {
             Term::Words(field, pattern) => {
                 self.words(*field).is_some_and(|text| has_pattern(text, pattern))
             }
+            Term::Format(format) => self.decoded().is_some_and(|decoded| decoded.format == *format),
             Term::Payload(needle) => needle.is_in(self.text()),
             Term::Path(root, path, test) => {
                 let tree = match root {
                     Root::Json => self.json(),
+                    Root::Tree => self.decoded().and_then(|decoded| decoded.tree.as_ref()),
                 };
                 tree.is_some_and(|tree| {
                     path.any(tree, &mut |value| test.as_ref().is_none_or(|test| test.holds(value)))
@@ -71,6 +75,10 @@ impl<'a> Subject<'a> {
             RowKind::Frame { .. } => self.row.payload(),
             RowKind::End { how: text, .. } | RowKind::Note { text } => text.as_bytes(),
         }
+    }
+
+    fn decoded(&self) -> Option<&Decoded> {
+        self.decoded.get_or_init(|| self.row.decode(self.socket)).as_ref()
     }
 
     fn json(&self) -> Option<&Tree> {

@@ -65,7 +65,7 @@ impl Filter {
     }
 
     /// Returns whether a row matches. `socket` is its WebSocket; without it, what the filter says
-    /// of the URL and the subprotocol does not match.
+    /// of the URL and the subprotocol does not match, and formats are found by shape only.
     pub fn matches(&self, row: &Row, socket: Option<&Socket>) -> bool {
         let Some(expression) = &self.expression else { return true };
         matching::Subject::new(row, socket).matches(expression)

@@ -6,6 +6,7 @@ use super::expression::{Comparison, Expression, Literal, Root, Term, Test};
 use super::needle::Needle;
 use super::vocabulary::{Count, Flag, Kind, Time, Words, beginnings};
 use super::{FilterError, MAX_LEN, units};
+use crate::payload::Format;
 use crate::tree::{Path, Segment, is_plain_char};
 
 /// The most expressions that contain each other.
@@ -189,6 +190,8 @@ impl<'a> Parser<'a> {
         let is_field = matches!(self.peek(), Some(':' | '=' | '!' | '<' | '>'));
         match &*word {
             "json" if matches!(self.peek(), Some('.' | '[')) => return self.path(Root::Json),
+            "tree" if matches!(self.peek(), Some('.' | '[')) => return self.path(Root::Tree),
+            "format" => return self.format(begin),
             "dir" => return self.direction(begin),
             "kind" => return self.kind(begin),
             "has" => return self.flag(begin),
@@ -333,6 +336,11 @@ impl<'a> Parser<'a> {
 
     fn flag(&mut self, begin: usize) -> Result<Term> {
         self.name(begin, "what a row can have", Flag::NAMES, Flag::from_name).map(Term::Flag)
+    }
+
+    fn format(&mut self, begin: usize) -> Result<Term> {
+        let names = Format::ALL.map(Format::name);
+        self.name(begin, "a format", &names, Format::from_name).map(Term::Format)
     }
 
     fn ratio(&mut self, begin: usize) -> Result<Term> {

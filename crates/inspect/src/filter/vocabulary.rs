@@ -137,7 +137,7 @@ pub(super) fn beginnings() -> Vec<String> {
         .chain(fields.map(|name| format!("{name}>")))
         .chain(["ratio<".to_owned()])
         .chain(Words::NAMES.iter().map(|name| format!("{name}:")))
-        .chain(["json.", "~/regex/", "\"text\"", "not", "("].map(str::to_owned))
+        .chain(["format:", "json.", "tree.", "~/regex/", "\"text\"", "not", "("].map(str::to_owned))
         .chain(alone)
         .collect();
     begins

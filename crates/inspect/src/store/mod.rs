@@ -1,5 +1,6 @@
 //! A store of what was seen, in bounded memory.
 
+mod decode;
 mod redact;
 mod row;
 mod rows;

@@ -1,5 +1,6 @@
 //! Content as a tree of values.
 
+mod brief;
 mod json;
 mod path;
 mod reader;
@@ -58,6 +59,20 @@ pub enum TreeValue {
 impl Tree {
     pub(crate) fn new(value: TreeValue, span: Range<usize>) -> Self {
         Self { value, span }
+    }
+
+    /// Returns a text that is not in the payload itself, such as the name of a field.
+    pub(crate) fn name(name: &str) -> Self {
+        Self::new(TreeValue::Text(name.to_owned()), 0..0)
+    }
+
+    /// Returns a map with these names.
+    pub(crate) fn fields(
+        fields: impl IntoIterator<Item = (&'static str, Tree)>,
+        span: Range<usize>,
+    ) -> Self {
+        let fields = fields.into_iter().map(|(name, value)| (Self::name(name), value));
+        Self::new(TreeValue::Map(fields.collect()), span)
     }
 
     /// Returns the value of a key of a map; the first if there are several.

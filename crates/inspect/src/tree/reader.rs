@@ -20,6 +20,16 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0, base, depth: 0, nodes: 0, problem: None }
     }
 
+    /// Creates a reader of a part of these bytes, with what is left of levels and values.
+    pub(crate) fn within<'b>(&self, bytes: &'b [u8], base: usize) -> Reader<'b> {
+        Reader { bytes, at: 0, base, depth: self.depth, nodes: self.nodes, problem: None }
+    }
+
+    /// Counts the values that a reader of a part made.
+    pub(crate) fn count_values_of(&mut self, part: &Reader<'_>) {
+        self.nodes = self.nodes.max(part.nodes);
+    }
+
     /// Returns the place within the payload.
     pub(crate) fn at(&self) -> usize {
         self.base + self.at
@@ -46,7 +56,6 @@ impl<'a> Reader<'a> {
         self.problem.get_or_insert_with(|| Problem { at, what: what.into() });
     }
 
-    #[cfg(test)]
     pub(crate) fn into_problem(self) -> Option<Problem> {
         self.problem
     }
@@ -58,6 +67,49 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn skip(&mut self, len: usize) {
         self.at = (self.at + len).min(self.bytes.len());
+    }
+
+    /// Returns the next bytes; what there is of them, and a problem, if there are fewer.
+    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
+        let rest = self.rest();
+        if rest.len() < len {
+            self.skip(rest.len());
+            self.fail(format!("ends {} bytes too early", len - rest.len()));
+            return rest;
+        }
+        self.skip(len);
+        &rest[..len]
+    }
+
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        self.take(1).first().copied()
+    }
+
+    /// Returns the next bytes as an integer, the most significant first.
+    pub(crate) fn big_endian(&mut self, len: usize) -> Option<u64> {
+        let bytes = self.take(len);
+        let whole = bytes.len() == len && len <= 8;
+        whole.then(|| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    }
+
+    /// Returns an integer of groups of seven bits, the least significant first, as protobuf, MQTT
+    /// and `SignalR` have them, of at most `max` bytes.
+    pub(crate) fn varint(&mut self, max: usize) -> Option<u64> {
+        let begin = self.at();
+        let mut value = 0_u64;
+        for index in 0..max.min(10) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if index == 9 && bits > 1 {
+                break;
+            }
+            value |= bits << (7 * index);
+            if byte & 0x80 == 0 {
+                return Some(value);
+            }
+        }
+        self.fail_at(begin, "an integer is too long");
+        None
     }
 
     /// Returns a value that `read` makes of what is next, one level deeper; none if there are too
@@ -83,5 +135,35 @@ impl<'a> Reader<'a> {
         let value = read(self);
         self.depth -= 1;
         value.map(|value| Tree::new(value, begin..self.at()))
+    }
+
+    /// Reads values until `count` are there, or a problem.
+    pub(crate) fn list(
+        &mut self,
+        count: u64,
+        mut read: impl FnMut(&mut Self) -> Option<Tree>,
+    ) -> TreeValue {
+        let mut items = Vec::new();
+        for _ in 0..count {
+            let Some(item) = read(self) else { break };
+            items.push(item);
+        }
+        TreeValue::List(items)
+    }
+
+    /// Reads keys and values until `count` are there, or a problem. A key without a value is left
+    /// out.
+    pub(crate) fn map(
+        &mut self,
+        count: u64,
+        mut read: impl FnMut(&mut Self) -> Option<Tree>,
+    ) -> TreeValue {
+        let mut entries = Vec::new();
+        for _ in 0..count {
+            let Some(key) = read(self) else { break };
+            let Some(value) = read(self) else { break };
+            entries.push((key, value));
+        }
+        TreeValue::Map(entries)
     }
 }
