@@ -8,7 +8,7 @@
 //!   [`Filter`](filter::Filter) selects of it by a line of text.
 //! * [`payload`] decodes what messages say: JSON, Socket.IO, MQTT, `MessagePack` and others.
 //! * [`recording`] is a format of files that keep the bytes; [`har`] reads and writes messages as
-//!   browsers export them.
+//!   browsers export them. [`replay`] plans what a side of one sends again, and tells what differs.
 //!
 //! The decoders never fail, whatever the bytes are, and their memory is bounded by
 //! [`DecoderLimits`].
@@ -39,6 +39,7 @@ mod message;
 pub mod payload;
 pub mod recording;
 pub mod redaction;
+pub mod replay;
 pub mod store;
 mod tree;
 mod violation;
