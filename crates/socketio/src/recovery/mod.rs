@@ -1,16 +1,15 @@
 //! What connection state recovery remembers: sessions, and the packets that were sent. It is kept
 //! in memory, or wherever a [`RecoveryStorage`] keeps it.
 
-use std::collections::{HashMap, VecDeque};
+mod memory;
+
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
-use tokio::time::Instant;
-
+pub use self::memory::MemoryStorage;
 use crate::engine::Outgoing;
 use crate::id::SocketId;
 
@@ -220,151 +219,6 @@ pub trait RecoveryStorage: Send + Sync + 'static {
     fn remove_session(&self, private_id: SocketId);
 }
 
-/// Sessions and packets in the memory of this process.
-///
-/// A packet is remembered for the time of recovery, while those of its namespace take at most
-/// `max_bytes`; at most `max_sessions` clients that have gone are remembered.
-#[derive(Debug)]
-pub struct MemoryStorage {
-    epoch: String,
-    within: Duration,
-    max_bytes: usize,
-    max_sessions: usize,
-    state: Mutex<MemoryState>,
-}
-
-#[derive(Debug, Default)]
-struct MemoryState {
-    logs: HashMap<Arc<str>, Log>,
-    sessions: HashMap<SocketId, (SavedSession, Option<Instant>)>,
-    /// When sessions expire, in that order. An entry that is no more true is passed over.
-    expiries: VecDeque<(Instant, SocketId)>,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    packets: VecDeque<(Instant, LoggedPacket)>,
-    bytes: usize,
-    /// The sequence of the last packet that is not there any more.
-    trimmed_to: u64,
-}
-
-impl MemoryStorage {
-    /// Returns an empty storage that remembers packets for this long.
-    pub fn new(within: Duration) -> Self {
-        let epoch: u64 = rand::rng().random();
-        Self {
-            epoch: format!("{epoch:x}"),
-            within,
-            max_bytes: 16 * 1024 * 1024,
-            max_sessions: 100_000,
-            state: Mutex::default(),
-        }
-    }
-
-    /// Sets how many bytes of packets a namespace may have. Default: 16 MiB.
-    #[must_use]
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
-        self
-    }
-
-    /// Sets how many clients that have gone are remembered. Default: 100,000.
-    #[must_use]
-    pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions;
-        self
-    }
-
-    fn lock(&self) -> MutexGuard<'_, MemoryState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl MemoryState {
-    /// Forgets the sessions whose time is over, and the oldest ones if there are too many.
-    fn expire(&mut self, now: Instant, max: usize) {
-        while let Some(&(at, id)) = self.expiries.front()
-            && (at <= now || self.expiries.len() > max)
-        {
-            self.expiries.pop_front();
-            let is_due = |(_, expires): &(SavedSession, Option<Instant>)| *expires == Some(at);
-            if self.sessions.get(&id).is_some_and(is_due) {
-                self.sessions.remove(&id);
-            }
-        }
-    }
-}
-
-impl Log {
-    fn trim(&mut self, now: Instant, within: Duration, max_bytes: usize) {
-        while let Some((at, packet)) = self.packets.front()
-            && (self.bytes > max_bytes || now.duration_since(*at) > within)
-        {
-            self.trimmed_to = packet.sequence;
-            self.bytes = self.bytes.saturating_sub(packet.packet.len());
-            self.packets.pop_front();
-        }
-    }
-}
-
-impl RecoveryStorage for MemoryStorage {
-    fn epoch(&self) -> &str {
-        &self.epoch
-    }
-
-    fn append(&self, namespace: &Arc<str>, packet: LoggedPacket) {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let log = match state.logs.get_mut(namespace) {
-            Some(log) => log,
-            None => state.logs.entry(namespace.clone()).or_default(),
-        };
-        log.bytes += packet.packet.len();
-        log.packets.push_back((now, packet));
-        log.trim(now, self.within, self.max_bytes);
-    }
-
-    fn read<'a>(
-        &'a self,
-        namespace: &'a Arc<str>,
-        after: u64,
-    ) -> BoxFuture<'a, Option<Vec<LoggedPacket>>> {
-        let state = self.lock();
-        let packets = match state.logs.get(namespace) {
-            None => Some(Vec::new()),
-            Some(log) if after < log.trimmed_to => None,
-            Some(log) => {
-                let from = log.packets.partition_point(|(_, packet)| packet.sequence <= after);
-                Some(log.packets.range(from..).map(|(_, packet)| packet.clone()).collect())
-            }
-        };
-        Box::pin(ready(packets))
-    }
-
-    fn put_session(&self, session: &SavedSession, expires_in: Option<Duration>) {
-        let now = Instant::now();
-        let expires = expires_in.map(|duration| now + duration);
-        let mut state = self.lock();
-        state.sessions.insert(session.private_id, (session.clone(), expires));
-        if let Some(at) = expires {
-            state.expiries.push_back((at, session.private_id));
-        }
-        state.expire(now, self.max_sessions);
-    }
-
-    fn session(&self, private_id: SocketId) -> BoxFuture<'_, Option<SavedSession>> {
-        let mut state = self.lock();
-        state.expire(Instant::now(), self.max_sessions);
-        let session = state.sessions.get(&private_id).map(|(session, _)| session.clone());
-        Box::pin(ready(session))
-    }
-
-    fn remove_session(&self, private_id: SocketId) {
-        self.lock().sessions.remove(&private_id);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -416,44 +270,5 @@ mod tests {
         }
         assert_eq!(session.rooms.len(), MAX_LEFT_ROOMS);
         assert_eq!(session.recoverable_from, 5);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn memory_storage_reads_only_what_is_complete() {
-        let storage = MemoryStorage::new(Duration::from_secs(10));
-        let namespace: Arc<str> = "/".into();
-        for sequence in 1..=3 {
-            storage.append(&namespace, packet(sequence, &[], &[]));
-        }
-        let sequences = |packets: Option<Vec<LoggedPacket>>| {
-            packets.map(|all| all.iter().map(|packet| packet.sequence).collect::<Vec<_>>())
-        };
-        assert_eq!(sequences(storage.read(&namespace, 1).await), Some(vec![2, 3]));
-        tokio::time::advance(Duration::from_secs(11)).await;
-        storage.append(&namespace, packet(4, &[], &[]));
-        assert_eq!(sequences(storage.read(&namespace, 2).await), None);
-        assert_eq!(sequences(storage.read(&namespace, 3).await), Some(vec![4]));
-        assert_eq!(sequences(storage.read(&namespace, 4).await), Some(vec![]));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn memory_storage_forgets_sessions_whose_time_is_over() {
-        let storage = MemoryStorage::new(Duration::from_secs(10)).max_sessions(2);
-        let session = SavedSession::new("/".into(), 0);
-        storage.put_session(&session, None);
-        tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(storage.session(session.private_id).await.is_some());
-        storage.put_session(&session, Some(Duration::from_secs(10)));
-        tokio::time::advance(Duration::from_secs(9)).await;
-        assert!(storage.session(session.private_id).await.is_some());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(storage.session(session.private_id).await.is_none());
-
-        let many: Vec<_> = (0..3).map(|_| SavedSession::new("/".into(), 0)).collect();
-        for session in &many {
-            storage.put_session(session, Some(Duration::from_secs(10)));
-        }
-        assert!(storage.session(many[0].private_id).await.is_none());
-        assert!(storage.session(many[2].private_id).await.is_some());
     }
 }
