@@ -11,10 +11,15 @@ use tokio::time::Instant;
 use super::{BoxFuture, LoggedPacket, RecoveryStorage, SavedSession};
 use crate::id::SocketId;
 
+/// How long it is remembered of a log without sessions which packets are missing. A session may be
+/// put again by a client that comes back just as the session is forgotten.
+const EMPTY_LOG_KEPT: Duration = Duration::from_secs(60);
+
 /// Sessions and packets in the memory of this process.
 ///
 /// A packet is remembered for the time of recovery, while those of its namespace take at most
-/// `max_bytes`; at most `max_sessions` clients that have gone are remembered.
+/// `max_bytes`, and while a client is remembered that could miss it; at most `max_sessions` clients
+/// that have gone are remembered.
 #[derive(Debug)]
 pub struct MemoryStorage {
     epoch: String,
@@ -30,6 +35,8 @@ struct MemoryState {
     sessions: HashMap<SocketId, (SavedSession, Option<Instant>)>,
     /// When sessions expire, in that order. An entry that is no more true is passed over.
     expiries: VecDeque<(Instant, SocketId)>,
+    /// When logs without sessions are removed, in that order.
+    emptied: VecDeque<(Instant, Arc<str>)>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +45,8 @@ struct Log {
     bytes: usize,
     /// The sequence of the last packet that is not there any more.
     trimmed_to: u64,
+    /// How many sessions of the namespace are remembered.
+    sessions: usize,
 }
 
 impl MemoryStorage {
@@ -75,19 +84,56 @@ impl MemoryStorage {
 impl MemoryState {
     /// Forgets the sessions whose time is over, and the oldest ones if there are too many.
     fn expire(&mut self, now: Instant, max: usize) {
+        while let Some((at, _)) = self.emptied.front()
+            && *at <= now
+            && let Some((_, namespace)) = self.emptied.pop_front()
+        {
+            if self.logs.get(&namespace).is_some_and(|log| log.sessions == 0) {
+                self.logs.remove(&namespace);
+            }
+        }
         while let Some(&(at, id)) = self.expiries.front()
             && (at <= now || self.expiries.len() > max)
         {
             self.expiries.pop_front();
             let is_due = |(_, expires): &(SavedSession, Option<Instant>)| *expires == Some(at);
             if self.sessions.get(&id).is_some_and(is_due) {
-                self.sessions.remove(&id);
+                self.remove(id);
+            }
+        }
+    }
+
+    fn put(&mut self, session: SavedSession, expires: Option<Instant>) {
+        let namespace = session.namespace.clone();
+        if self.sessions.insert(session.private_id, (session, expires)).is_none() {
+            self.logs.entry(namespace).or_default().sessions += 1;
+        }
+    }
+
+    /// Forgets a session, and with the last one of its namespace also the packets, which nobody
+    /// can miss any more.
+    fn remove(&mut self, id: SocketId) {
+        let Some((session, _)) = self.sessions.remove(&id) else { return };
+        if let Some(log) = self.logs.get_mut(&session.namespace) {
+            log.sessions = log.sessions.saturating_sub(1);
+            if log.sessions == 0 {
+                log.clear();
+                self.emptied.push_back((Instant::now() + EMPTY_LOG_KEPT, session.namespace));
             }
         }
     }
 }
 
 impl Log {
+    /// Forgets all packets.
+    fn clear(&mut self) {
+        if let Some((_, last)) = self.packets.back() {
+            self.trimmed_to = last.sequence;
+        }
+        self.packets = VecDeque::new();
+        self.bytes = 0;
+    }
+
     fn trim(&mut self, now: Instant, within: Duration, max_bytes: usize) {
         while let Some((at, packet)) = self.packets.front()
             && (self.bytes > max_bytes || now.duration_since(*at) > within)
@@ -107,10 +153,12 @@ impl RecoveryStorage for MemoryStorage {
     fn append(&self, namespace: &Arc<str>, packet: LoggedPacket) {
         let now = Instant::now();
         let mut state = self.lock();
-        let log = match state.logs.get_mut(namespace) {
-            Some(log) => log,
-            None => state.logs.entry(namespace.clone()).or_default(),
-        };
+        // Without a session, nobody can come back for the packet.
+        let Some(log) = state.logs.get_mut(namespace) else { return };
+        if log.sessions == 0 {
+            log.trimmed_to = packet.sequence;
+            return;
+        }
         log.bytes += packet.packet.len();
         log.packets.push_back((now, packet));
         log.trim(now, self.within, self.max_bytes);
@@ -137,7 +185,7 @@ impl RecoveryStorage for MemoryStorage {
         let now = Instant::now();
         let expires = expires_in.map(|duration| now + duration);
         let mut state = self.lock();
-        state.sessions.insert(session.private_id, (session.clone(), expires));
+        state.put(session.clone(), expires);
         if let Some(at) = expires {
             state.expiries.push_back((at, session.private_id));
         }
@@ -152,7 +200,7 @@ impl RecoveryStorage for MemoryStorage {
     }
 
     fn remove_session(&self, private_id: SocketId) {
-        self.lock().sessions.remove(&private_id);
+        self.lock().remove(private_id);
     }
 }
 
@@ -175,6 +223,7 @@ mod tests {
     async fn memory_storage_reads_only_what_is_complete() {
         let storage = MemoryStorage::new(Duration::from_secs(10));
         let namespace: Arc<str> = "/".into();
+        storage.put_session(&SavedSession::new(namespace.clone(), 0), None);
         for sequence in 1..=3 {
             storage.append(&namespace, packet(sequence, &[], &[]));
         }
@@ -187,6 +236,29 @@ mod tests {
         assert_eq!(sequences(storage.read(&namespace, 2).await), None);
         assert_eq!(sequences(storage.read(&namespace, 3).await), Some(vec![4]));
         assert_eq!(sequences(storage.read(&namespace, 4).await), Some(vec![]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_storage_keeps_packets_only_for_sessions() {
+        let storage = MemoryStorage::new(Duration::from_secs(10));
+        let namespace: Arc<str> = "/game-1".into();
+        let session = SavedSession::new(namespace.clone(), 0);
+        storage.append(&namespace, packet(1, &[], &[]));
+        assert!(storage.lock().logs.is_empty());
+        storage.put_session(&session, None);
+        storage.append(&namespace, packet(2, &[], &[]));
+        storage.append(&namespace, packet(3, &[], &[]));
+        storage.remove_session(session.private_id);
+        assert_eq!(storage.lock().logs[&namespace].bytes, 0);
+        storage.append(&namespace, packet(4, &[], &[]));
+        // A client came back just then: what it missed is not there any more.
+        storage.put_session(&session, None);
+        assert!(storage.read(&namespace, 3).await.is_none());
+        assert_eq!(storage.read(&namespace, 4).await.map(|packets| packets.len()), Some(0));
+        storage.remove_session(session.private_id);
+        tokio::time::advance(EMPTY_LOG_KEPT).await;
+        assert!(storage.session(session.private_id).await.is_none());
+        assert!(storage.lock().logs.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
