@@ -51,8 +51,8 @@ impl Recovery {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LoggedPacket {
-    /// The place of the packet among those of its namespace. The first one is 1, and each is one
-    /// more than the one before.
+    /// The place of the packet among those of its namespace: 1 for the first packet of a new
+    /// server, and always more than that of the packet before.
     pub sequence: u64,
     /// The rooms to which it was sent. If there are none, it was sent to the whole namespace.
     pub rooms: Arc<[Arc<str>]>,
@@ -88,7 +88,7 @@ pub struct SavedSession {
     pub private_id: SocketId,
     /// The id of the socket.
     pub socket_id: SocketId,
-    /// The name of its namespace.
+    /// The name of its namespace, with a `#` and a number if one of this name was defined before.
     pub namespace: Arc<str>,
     /// The rooms that it is in, or was in when packets were sent that are still remembered.
     pub rooms: Vec<RoomInterval>,

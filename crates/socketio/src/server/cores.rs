@@ -52,6 +52,9 @@ pub(super) struct SocketCore {
 /// What the handles of a namespace share.
 pub(super) struct NamespaceCore {
     pub(super) name: Arc<str>,
+    /// The name of its packets and sessions in the recovery storage: another one than `name` if a
+    /// namespace of this name was defined before, whose packets have numbers of their own.
+    pub(super) log: Arc<str>,
     pub(super) handlers: Arc<Handlers>,
     pub(super) parser: Parser,
     pub(super) recovery: Option<Recovery>,
@@ -88,7 +91,15 @@ pub(super) struct RecoverableMember {
     pub(super) session: SavedSession,
     /// The live packets that wait until the missed ones are sent; `None` in the place of those that
     /// did not fit.
-    pub(super) gate: Option<Vec<Outgoing>>,
+    pub(super) gate: Option<Gate>,
+}
+
+/// Live packets that wait until a client has received those that it missed.
+#[derive(Default)]
+pub(super) struct Gate {
+    pub(super) packets: Vec<Outgoing>,
+    /// What the packets count for in a queue.
+    pub(super) bytes: usize,
 }
 
 pub(super) type User = Arc<dyn Any + Send + Sync>;

@@ -143,6 +143,15 @@ impl SocketCore {
         is_reported
     }
 
+    /// Sends a message that the client missed, and waits for room whatever the policy for slow
+    /// clients: a client that is told that it is recovered must lose nothing.
+    pub(super) async fn send_missed(&self, message: &Outgoing) {
+        let sender = &self.connection.sender;
+        while self.reason().is_none() && sender.send(message) == SendOutcome::Full {
+            sender.ready(message.len()).await;
+        }
+    }
+
     /// Sends a message outside of the order of the namespace's packets, and waits for room: an
     /// acknowledgement, or an event that asks for one.
     pub(super) async fn send_waiting(&self, message: &Outgoing) -> Delivery {

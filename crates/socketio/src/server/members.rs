@@ -29,12 +29,14 @@ impl Rooms {
 impl NamespaceCore {
     pub(super) fn new(
         name: Arc<str>,
+        log: Arc<str>,
         handlers: Arc<Handlers>,
         config: &Config,
         is_dynamic: bool,
     ) -> Self {
         Self {
             name,
+            log,
             handlers,
             parser: config.parser,
             recovery: config.recovery.clone(),
@@ -71,7 +73,7 @@ impl NamespaceCore {
         let mut state = self.lock();
         let session = self.recovery.as_ref().map(|recovery| {
             let position = self.sequence.load(Ordering::Relaxed);
-            let session = SavedSession::new(self.name.clone(), position);
+            let session = SavedSession::new(self.log.clone(), position);
             recovery.storage.put_session(&session, None);
             session
         });

@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fullduplex::server::{Handshake, Server};
@@ -81,6 +82,11 @@ struct ServerShared {
 struct Namespaces {
     open: HashMap<Arc<str>, Arc<NamespaceCore>>,
     matching: Vec<Arc<MatchingNamespaces>>,
+    /// How many namespaces were defined in the place of an open one.
+    redefined: u64,
+    /// The highest sequence of a packet of the namespaces that were forgotten. Another one of the
+    /// same name goes on from there, as what was sent before can still be recovered.
+    forgotten_sequence: u64,
 }
 
 /// Namespaces that begin with their first client.
@@ -105,9 +111,11 @@ impl ServerShared {
         };
         // The application's function runs under no lock.
         let found = matching.iter().find(|namespaces| (namespaces.matches.0)(name))?;
-        let core = NamespaceCore::new(name.clone(), found.handlers.clone(), &self.config, true);
+        let (name, handlers) = (name.clone(), found.handlers.clone());
+        let core = NamespaceCore::new(name.clone(), name.clone(), handlers, &self.config, true);
         let mut namespaces = self.namespaces.write().unwrap_or_else(PoisonError::into_inner);
-        Some(namespaces.open.entry(name.clone()).or_insert_with(|| Arc::new(core)).clone())
+        core.sequence.store(namespaces.forgotten_sequence, Ordering::Relaxed);
+        Some(namespaces.open.entry(name).or_insert_with(|| Arc::new(core)).clone())
     }
 
     /// Forgets a dynamic namespace that has no clients.
@@ -123,6 +131,8 @@ impl ServerShared {
             && Arc::strong_count(namespace) <= 2
         {
             namespaces.open.remove(namespace.name());
+            let sequence = namespace.sequence.load(Ordering::Relaxed);
+            namespaces.forgotten_sequence = namespaces.forgotten_sequence.max(sequence);
         }
     }
 }
@@ -183,13 +193,19 @@ impl SocketIo {
     }
 
     fn open(&self, name: Arc<str>, handlers: Handlers) -> Arc<NamespaceCore> {
-        let config = &self.shared.config;
-        let core = Arc::new(NamespaceCore::new(name.clone(), handlers.into(), config, false));
-        let previous = {
-            let mut namespaces =
-                self.shared.namespaces.write().unwrap_or_else(PoisonError::into_inner);
-            namespaces.open.insert(name, core.clone())
+        let (config, handlers) = (&self.shared.config, Arc::new(handlers));
+        let mut namespaces = self.shared.namespaces.write().unwrap_or_else(PoisonError::into_inner);
+        let log = if namespaces.open.contains_key(&name) {
+            namespaces.redefined += 1;
+            format!("{name}#{}", namespaces.redefined).into()
+        } else {
+            name.clone()
         };
+        let core = Arc::new(NamespaceCore::new(name.clone(), log, handlers, config, false));
+        core.sequence.store(namespaces.forgotten_sequence, Ordering::Relaxed);
+        let previous = namespaces.open.insert(name, core.clone());
+        // What the handlers hold is foreign: it is dropped without the lock.
+        drop(namespaces);
         drop(previous);
         core
     }

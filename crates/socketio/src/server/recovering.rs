@@ -4,8 +4,11 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tokio::time::timeout;
+
 use super::cores::{
-    ConnectionCore, Member, NamespaceCore, NamespaceState, RecoverableMember, Rooms, SocketCore,
+    ConnectionCore, Gate, Member, NamespaceCore, NamespaceState, RecoverableMember, Rooms,
+    SocketCore,
 };
 use super::deliver::{Attempt, Delivery, SendMode};
 use super::reason::DisconnectReason;
@@ -15,6 +18,9 @@ use crate::recovery::{Recovery, SavedSession};
 
 /// How many live packets may wait until a client has received the missed ones.
 const MAX_GATED_PACKETS: usize = 10_000;
+
+/// How many bytes of live packets may wait until a client has received the missed ones.
+const MAX_GATED_BYTES: usize = 16 << 20;
 
 impl NamespaceCore {
     /// Lets a client in that comes back, if nothing that it missed is lost. Sends it what it
@@ -27,8 +33,10 @@ impl NamespaceCore {
         user: &Arc<dyn Any + Send + Sync>,
     ) -> Option<Arc<SocketCore>> {
         let recovery = self.recovery.as_ref()?;
-        let session = recovery.storage.session(private_id).await?;
-        if session.namespace != self.name {
+        // The storage is foreign code, and the client waits for an answer.
+        let limit = connection.shared.config.connect_timeout;
+        let session = timeout(limit, recovery.storage.session(private_id)).await.ok()??;
+        if session.namespace != self.log {
             return None;
         }
         let position = match offset {
@@ -42,7 +50,7 @@ impl NamespaceCore {
         let core = Arc::new(core);
         let (session, registered_at) = self.take_over(&core, session);
         let missed = if session.can_recover_from(position) {
-            recovery.storage.read(&self.name, position).await
+            timeout(limit, recovery.storage.read(&self.log, position)).await.unwrap_or(None)
         } else {
             None
         };
@@ -55,7 +63,7 @@ impl NamespaceCore {
         // Later ones wait behind the gate.
         for logged in missed.into_iter().filter(|logged| logged.sequence <= registered_at) {
             if session.includes(&logged) {
-                core.send_waiting(&logged.packet).await;
+                core.send_missed(&logged.packet).await;
             }
         }
         self.open_gate(&core).await;
@@ -76,7 +84,7 @@ impl NamespaceCore {
         for room in session.current_rooms() {
             state.rooms.entry(room.clone()).or_default().insert(core.id, core.clone());
         }
-        let member = RecoverableMember { session: session.clone(), gate: Some(Vec::new()) };
+        let member = RecoverableMember { session: session.clone(), gate: Some(Gate::default()) };
         let rooms = Rooms::Recoverable(Box::new(member));
         state.members.insert(core.id, Member { core: core.clone(), rooms });
         if let Some(recovery) = &self.recovery {
@@ -96,7 +104,7 @@ impl NamespaceCore {
                 let mut state = self.lock();
                 let Some(member) = state.recoverable(core) else { return };
                 match &mut member.gate {
-                    Some(gate) if !gate.is_empty() => std::mem::take(gate),
+                    Some(gate) if !gate.packets.is_empty() => std::mem::take(gate).packets,
                     Some(_) => {
                         member.gate = None;
                         // All that was dropped before is sent.
@@ -110,7 +118,7 @@ impl NamespaceCore {
                 }
             };
             for message in waiting {
-                core.send_waiting(&message).await;
+                core.send_missed(&message).await;
             }
         }
         core.connection.sender.close(EndReason::ForcedClose);
@@ -131,7 +139,7 @@ impl NamespaceState {
         }
     }
 
-    fn gate(&mut self, core: &SocketCore) -> Option<&mut Vec<Outgoing>> {
+    fn gate(&mut self, core: &SocketCore) -> Option<&mut Gate> {
         self.recoverable(core)?.gate.as_mut()
     }
 
@@ -149,8 +157,12 @@ impl NamespaceState {
             return Attempt::Done(Delivery::Closed);
         };
         match &mut member.gate {
-            Some(gate) if gate.len() < MAX_GATED_PACKETS => {
-                gate.push(message.clone());
+            Some(gate)
+                if gate.packets.len() < MAX_GATED_PACKETS
+                    && gate.bytes.saturating_add(message.len()) <= MAX_GATED_BYTES =>
+            {
+                gate.bytes += message.len();
+                gate.packets.push(message.clone());
                 Attempt::Done(Delivery::Queued)
             }
             gate => {

@@ -153,7 +153,7 @@ impl NamespaceCore {
         self.sequence.store(sequence, Ordering::Relaxed);
         let packet =
             LoggedPacket { sequence, rooms: rooms.clone(), except: except.clone(), packet };
-        recovery.storage.append(&self.name, packet);
+        recovery.storage.append(&self.log, packet);
     }
 
     /// Hands a packet to the connection of a socket, or keeps it until those before it are sent.

@@ -4,6 +4,7 @@ mod broadcasts;
 mod connects;
 mod events;
 mod recovers;
+mod recovers_in_full;
 mod slow;
 
 use std::time::Duration;
