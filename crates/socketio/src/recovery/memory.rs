@@ -153,7 +153,7 @@ impl RecoveryStorage for MemoryStorage {
     fn append(&self, namespace: &Arc<str>, packet: LoggedPacket) {
         let now = Instant::now();
         let mut state = self.lock();
-        // Without a session, nobody can come back for the packet.
+        // Without a session, no client can come back for the packet.
         let Some(log) = state.logs.get_mut(namespace) else { return };
         if log.sessions == 0 {
             log.trimmed_to = packet.sequence;

@@ -144,7 +144,7 @@ impl SocketCore {
     }
 
     /// Sends a message that the client missed, and waits for room whatever the policy for slow
-    /// clients: a client that is told that it is recovered must lose nothing.
+    /// clients: a client that counts as recovered must lose nothing.
     pub(super) async fn send_missed(&self, message: &Outgoing) {
         let sender = &self.connection.sender;
         while self.reason().is_none() && sender.send(message) == SendOutcome::Full {

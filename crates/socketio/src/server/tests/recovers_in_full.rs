@@ -81,7 +81,7 @@ async fn client_of_a_namespace_that_was_defined_again_is_not_recovered() {
     drop(client);
 }
 
-/// A policy that drops is for live messages: one that is told that it is recovered lacks nothing.
+/// A policy that drops is for live messages: a client that counts as recovered lacks nothing.
 #[tokio::test]
 async fn recovered_client_receives_more_than_its_queue_holds_under_each_policy() {
     let policies = [
