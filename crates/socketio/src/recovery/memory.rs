@@ -110,7 +110,7 @@ impl MemoryState {
         }
     }
 
-    /// Forgets a session, and with the last one of its namespace also the packets, which nobody
+    /// Forgets a session, and with the last one of its namespace also the packets, which no client
     /// can miss any more.
     fn remove(&mut self, id: SocketId) {
         let Some((session, _)) = self.sessions.remove(&id) else { return };
