@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::Proxies;
 use fullduplex::{Client, HandshakeLimits};
+use fullduplex_inspect::filter::Filter;
 
 use super::exchange::{Rewriting, authority};
 use crate::base::values;
@@ -52,6 +53,12 @@ pub(crate) struct Args {
     /// Print a JSON object a line, for machines
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
+    /// Print only the frames, ends and notes that match, such as 'dir:in size>1k' or bad
+    ///
+    /// The page reference/filter.md of the book has all words of filters. Files and the page have
+    /// all.
+    #[arg(long, value_name = "FILTER", value_parser = Filter::parse, help_heading = "Output")]
+    pub(super) filter: Option<Filter>,
     /// Hide credentials in heads and URLs, also in files
     #[arg(long, help_heading = "Output")]
     pub(super) redact: bool,

@@ -1,7 +1,7 @@
 //! What is seen on connections, and those who are told of it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::ops::Deref;
 use std::time::Duration;
 
 use fullduplex::Role;
@@ -87,7 +87,7 @@ pub(super) trait Sink: Send + Sync {
     fn finish(&self) {}
 }
 
-impl<T: Sink> Sink for Arc<T> {
+impl<P: Deref<Target: Sink> + Send + Sync> Sink for P {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
         (**self).take(number, at, event);
     }

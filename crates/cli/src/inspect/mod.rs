@@ -8,12 +8,14 @@ mod connection;
 mod event;
 mod exchange;
 mod files;
+mod filtered;
 mod head;
 mod json;
 mod observer;
 mod output;
 mod page;
 mod redact;
+mod rows;
 
 use std::process::ExitCode;
 use std::slice;
@@ -30,6 +32,7 @@ pub(crate) use self::args::Args;
 use self::accept::Relay;
 use self::event::Sink;
 use self::files::{FLUSH_EVERY, HarFile, Recorder};
+use self::filtered::Filtered;
 use self::observer::Sinks;
 use self::output::{JsonOutput, TextOutput, line};
 use self::page::Kept;
@@ -140,8 +143,11 @@ async fn flush(sinks: &Sinks) -> EndSignal {
 fn sinks(args: &Args) -> Result<(Sinks, Option<String>), String> {
     let redaction = Redaction(args.redact);
     let max_memory = (args.max_memory as usize).saturating_mul(1 << 20);
-    let output: Box<dyn Sink> =
+    let mut output: Box<dyn Sink> =
         if args.json { Box::new(JsonOutput(redaction)) } else { Box::new(TextOutput(redaction)) };
+    if let Some(filter) = &args.filter {
+        output = Box::new(Filtered::new(filter.clone(), output));
+    }
     let mut sinks = vec![output];
     if let Some(path) = &args.record {
         let recorder = Recorder::create(path, redaction);

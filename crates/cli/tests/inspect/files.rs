@@ -1,7 +1,7 @@
 //! What is printed and written to files.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use fullduplex_inspect::har;
 use fullduplex_inspect::proto::Role;
@@ -57,4 +57,25 @@ fn inspect_prints_and_writes_what_it_saw() {
     assert!(written[0].opening.url.ends_with("/x?token=***"), "{}", written[0].opening.url);
     assert!(!recorded.contains("hidden"));
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn filter_prints_only_what_matches() {
+    let (listener, relay) = relay(&["--filter", "json.type=price path:/x or kind:end"]);
+    let (mut client, mut server) = open(&listener, &relay, "");
+    let frames = b"\x81\x10{\"type\":\"price\"}\x81\x0f{\"type\":\"size\"}";
+    server.write_all(frames).unwrap();
+    expect(&mut client, frames);
+    drop(server);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    drop(client);
+    relay.line("> ");
+    let lines = relay.lines();
+    let of_connection: Vec<_> = lines.iter().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(of_connection.len(), 3, "{lines:#?}");
+    assert!(of_connection[0].contains(r#""{\"type\":\"price\"}""#), "{lines:#?}");
+    assert!(
+        of_connection[1].ends_with("end: FIN") && of_connection[2].contains("> "),
+        "{lines:#?}"
+    );
 }

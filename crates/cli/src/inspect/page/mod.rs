@@ -134,7 +134,7 @@ impl Pages {
                 answer(StatusCode::OK, "text/html; charset=utf-8", PAGE)
             }
             (&Method::GET, "/har") => {
-                let sockets = self.kept.lock().to_har();
+                let sockets = self.kept.lock().store.to_har();
                 let mut file = answer(StatusCode::OK, "application/json", har::write(&sockets));
                 let name = HeaderValue::from_static("attachment; filename=\"fdx.har\"");
                 file.headers_mut().insert(CONTENT_DISPOSITION, name);

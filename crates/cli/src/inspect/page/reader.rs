@@ -36,7 +36,7 @@ pub(super) async fn show(mut websocket: WebSocket, kept: &Kept) {
     let mut view = View { filter: Filter::default(), next: 0, revision: 0, is_new: true };
     loop {
         changes.mark_unchanged();
-        let (batch, is_behind) = view.batch(&kept.lock());
+        let (batch, is_behind) = view.batch(&kept.lock().store);
         if let Some(batch) = batch
             && websocket.send(batch.to_string()).await.is_err()
         {
@@ -56,7 +56,7 @@ pub(super) async fn show(mut websocket: WebSocket, kept: &Kept) {
         };
         let answer = match message {
             None => continue,
-            Some(Some(Ok(Message::Text(text)))) => view.asked(&text, &kept.lock()),
+            Some(Some(Ok(Message::Text(text)))) => view.asked(&text, &kept.lock().store),
             Some(_) => return,
         };
         if let Some(answer) = answer
