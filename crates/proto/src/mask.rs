@@ -7,6 +7,9 @@ use core::fmt::Debug;
 /// few vector operations.
 const LANE: usize = 32;
 
+/// The length of a payload from which on it is masked in lanes.
+const MIN_LANES: usize = 128;
+
 /// The length of a payload from which on masking it from an aligned address on is faster.
 const MIN_ALIGNED: usize = 4 << 10;
 
@@ -95,6 +98,9 @@ pub(crate) fn rotate_key(key: [u8; 4], by: usize) -> [u8; 4] {
 // more instructions.
 #[inline(never)]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    if data.len() < MIN_LANES {
+        return apply_short(data, key);
+    }
     if data.len() >= MIN_ALIGNED {
         return apply_aligned(data, key);
     }
@@ -104,6 +110,40 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for lane in lanes {
         apply_lane(lane, &wide);
     }
+    apply_rest(rest, key);
+    next_key
+}
+
+/// Masks a short payload in steps that halve, as loops over it would cost more to begin than to run.
+#[inline]
+fn apply_short(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
+    let next_key = rotate_key(key, data.len());
+    let word = u64::from(u32::from_ne_bytes(key));
+    let wide = word << 32 | word;
+    let rest = apply_first::<64>(data, wide);
+    let rest = apply_first::<32>(rest, wide);
+    let rest = apply_first::<16>(rest, wide);
+    let rest = apply_first::<8>(rest, wide);
+    apply_rest(rest, key);
+    next_key
+}
+
+/// Masks the first `N` bytes, if there are as many, and returns the others.
+#[inline]
+fn apply_first<const N: usize>(data: &mut [u8], wide: u64) -> &mut [u8] {
+    if data.len() < N {
+        return data;
+    }
+    let (first, rest) = data.split_at_mut(N);
+    for word in first.as_chunks_mut::<8>().0 {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    rest
+}
+
+/// Masks what is left of a payload after larger steps.
+#[inline]
+fn apply_rest(rest: &mut [u8], key: [u8; 4]) {
     let (words, rest) = rest.as_chunks_mut::<4>();
     for word in words {
         *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
@@ -111,7 +151,6 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for (byte, k) in rest.iter_mut().zip(key) {
         *byte ^= k;
     }
-    next_key
 }
 
 /// Masks a long payload from an aligned address on: a payload follows its header, and every other
