@@ -355,32 +355,35 @@ fn batch_frames_are_not_shared_by_masking_cutting_or_compressing_ends() {
 fn send_by_copy_is_for_short_or_compressed_messages() {
     let mut end = End::new(Role::Server, Config::default());
     let session = end.session();
-    assert_eq!(session.send_copy(&Message::text("hello"), Compression::Auto), Ok(true));
+    assert_eq!(session.send_copy(MessageKind::Text, b"hello", Compression::Auto), Ok(true));
     assert_eq!(session.outgoing().chunk(), b"\x81\x05hello");
-    assert_eq!(session.send_copy(&Message::from(vec![7; 4097]), Compression::Auto), Ok(false));
+    assert_eq!(session.send_copy(MessageKind::Binary, &[7; 4097], Compression::Auto), Ok(false));
     assert_eq!(session.buffered(), 7, "what is not copied is not queued");
     session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
     assert_eq!(
-        session.send_copy(&Message::text("b"), Compression::Auto),
+        session.send_copy(MessageKind::Text, b"b", Compression::Auto),
         Err(SendError::MessageUnderWay)
     );
     session.close(None, NOW);
-    assert_eq!(session.send_copy(&Message::text("b"), Compression::Auto), Err(SendError::Closing));
+    assert_eq!(
+        session.send_copy(MessageKind::Text, b"b", Compression::Auto),
+        Err(SendError::Closing)
+    );
 
     let config = DeflateConfig::balanced();
     let (_, deflate) = config.accept(&config.offers()).unwrap();
     let mut end = End::new(Role::Server, Config::default()).with_deflate(&deflate);
     let session = end.session();
-    let zeros = Message::from(vec![0; 100_000]);
-    assert_eq!(session.send_copy(&zeros, Compression::Off), Ok(false));
+    let zeros = vec![0; 100_000];
+    assert_eq!(session.send_copy(MessageKind::Binary, &zeros, Compression::Off), Ok(false));
     assert_eq!(session.buffered(), 0);
     // It is compressed from where it lies.
     assert!(session.would_compress(100_000, Compression::Auto));
-    assert_eq!(session.send_copy(&zeros, Compression::Auto), Ok(true));
+    assert_eq!(session.send_copy(MessageKind::Binary, &zeros, Compression::Auto), Ok(true));
     assert!((1..1000).contains(&session.buffered()), "{}", session.buffered());
     // Too short to be compressed.
     assert!(!session.would_compress(5, Compression::Auto));
     let before = session.buffered();
-    assert_eq!(session.send_copy(&Message::text("hello"), Compression::Auto), Ok(true));
+    assert_eq!(session.send_copy(MessageKind::Text, b"hello", Compression::Auto), Ok(true));
     assert_eq!(session.buffered(), before + 7);
 }

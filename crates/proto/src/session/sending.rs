@@ -115,20 +115,22 @@ impl Session {
     }
 
     /// Queues a copy of a message: compressed, if that is wanted and makes it shorter, or
-    /// uncompressed, if it is short. Returns whether it did.
+    /// uncompressed, if it is short. Returns whether it did. The caller must ensure that text is
+    /// UTF-8.
     ///
     /// A long message is not copied: send it by [`send_message`](Self::send_message), without
     /// compression, as that was tried here.
     #[inline]
     pub fn send_copy(
         &mut self,
-        message: &Message,
+        kind: MessageKind,
+        payload: &[u8],
         compression: Compression,
     ) -> Result<bool, SendError> {
         if self.state != ReadyState::Open {
             return Err(SendError::Closing);
         }
-        let copied = self.sender.send_copy(message.kind(), message.as_bytes(), compression)?;
+        let copied = self.sender.send_copy(kind, payload, compression)?;
         if copied {
             self.saw_message = true;
         }

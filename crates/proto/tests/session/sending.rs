@@ -45,7 +45,7 @@ fn refusals(session: &mut Session) -> Vec<Result<(), SendError>> {
         session.check_ready(),
         session.send(MessageKind::Text, "x".into()).map_err(|(error, _)| error),
         session.send_message(text(), Compression::Auto).map_err(|(error, _)| error),
-        session.send_copy(&text(), Compression::Auto).map(drop),
+        session.send_copy(MessageKind::Text, b"x", Compression::Auto).map(drop),
         session.send_prepared(&PreparedMessage::new("x")),
         session.send_batch(&batch, range),
         session.send_fragment(MessageKind::Text, b"x", true, Compression::Auto),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::bytes::{Buf, Bytes};
+use fullduplex_proto::bytes::Buf;
 use fullduplex_proto::{
     CloseCause, Compression, Config, Event, FrameBatch, KeepaliveConfig, Message, MessageKind,
     PreparedMessage, ReadyState, Role, Session,
@@ -118,7 +118,7 @@ const WAYS: [fn(&mut Session); 7] = [
     |s| s.send(MessageKind::Text, "x".into()).unwrap(),
     |s| s.send_message(Message::text("x"), Compression::Auto).unwrap(),
     |s| s.send_reserved(Message::text("x"), Compression::Auto).unwrap(),
-    |s| assert!(s.send_copy(&Message::text("x"), Compression::Auto).unwrap()),
+    |s| assert!(s.send_copy(MessageKind::Text, b"x", Compression::Auto).unwrap()),
     |s| s.send_prepared(&PreparedMessage::new("x")).unwrap(),
     |s| s.send_fragment(MessageKind::Text, b"x", true, Compression::Auto).unwrap(),
     |s| {
@@ -163,8 +163,8 @@ fn idle_timeout_is_not_put_off_by_what_is_no_message() {
     assert!(!outlives_its_timeout(|s| s.handle_event(&Event::Pong(b"x"), 12 * S).unwrap()));
     assert!(!outlives_its_timeout(Session::record_received));
     // A long message is not copied, and so was not sent.
-    let long = Message::from(Bytes::from(vec![7; 5_000]));
+    let long = vec![7; 5_000];
     assert!(!outlives_its_timeout(|s| {
-        assert!(!s.send_copy(&long, Compression::Auto).unwrap());
+        assert!(!s.send_copy(MessageKind::Binary, &long, Compression::Auto).unwrap());
     }));
 }

@@ -110,10 +110,12 @@ impl<S: Transport> Writer<S> {
         self.check_runtime(state)?;
         state.check_writer()?;
         state.ensure_buffer();
-        let (kind, len) = (message.kind(), message.len());
+        // Looked at once, as the payload of text and that of binary messages are told apart.
+        let (kind, payload) = (message.kind(), message.as_bytes());
+        let len = payload.len();
         if self.compresses {
             state.queue_compressing(outgoing, compression)?;
-        } else if !state.session.send_copy(message, compression)? {
+        } else if !state.session.send_copy(kind, payload, compression)? {
             state.send_whole(outgoing, Compression::Off, false)?;
         }
         self.record_sent(kind, true, len);
@@ -248,7 +250,7 @@ impl<S: Transport> WriterState<S> {
         let Some(OutgoingMessage::Message(message)) = outgoing else { return Ok(()) };
         let len = message.len();
         let compresses = self.session.would_compress(len, compression);
-        if !self.session.send_copy(message, compression)? {
+        if !self.session.send_copy(message.kind(), message.as_bytes(), compression)? {
             // If it should have been compressed, it did not become shorter.
             self.send_whole(outgoing, Compression::Off, false)?;
         }
