@@ -209,6 +209,10 @@ impl SingleFrameHeader {
         const TEXT: u8 = FIN | OpCode::Text as u8;
         const BINARY: u8 = FIN | OpCode::Binary as u8;
         let [first @ (TEXT | BINARY), second, rest @ ..] = bytes else { return None };
+        let is_masked = second & MASKED != 0;
+        if is_masked != (receiver == Role::Server) {
+            return None;
+        }
         let (payload_len, size, rest) = match (second & 0x7f, rest) {
             (126, [high, low, rest @ ..]) => match u16::from_be_bytes([*high, *low]) {
                 0..126 => return None,
@@ -218,13 +222,11 @@ impl SingleFrameHeader {
             _ => return None,
         };
         let is_text = *first == TEXT;
-        match (receiver, second & MASKED) {
-            (Role::Server, MASKED) => {
-                let key = Some(*rest.first_chunk()?);
-                Some(Self { is_text, key, size: size + 4, payload_len })
-            }
-            (Role::Client, 0) => Some(Self { is_text, key: None, size, payload_len }),
-            _ => None,
+        if is_masked {
+            let key = Some(*rest.first_chunk()?);
+            Some(Self { is_text, key, size: size + 4, payload_len })
+        } else {
+            Some(Self { is_text, key: None, size, payload_len })
         }
     }
 }

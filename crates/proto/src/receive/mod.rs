@@ -197,13 +197,23 @@ impl Receiver {
             return Some((MessageKind::Binary, start..end));
         }
         if simdutf8::basic::from_utf8(payload).is_err() {
-            // Masked again, for `receive` to find the error.
-            if let Some(key) = header.key {
-                mask::apply(payload, key);
-            }
+            self.mask_again(input);
             return None;
         }
         Some((MessageKind::Text, start..end))
+    }
+
+    /// Masks the payload of a single frame again, for `receive` to find the error in it.
+    ///
+    /// The header is decoded once more, so that the common case need not keep the key.
+    #[cold]
+    fn mask_again(&self, input: &mut [u8]) {
+        if let Some(header) = SingleFrameHeader::decode(input, self.role)
+            && let Some(key) = header.key
+            && let Some(payload) = input.get_mut(header.size..header.size + header.payload_len)
+        {
+            mask::apply(payload, key);
+        }
     }
 
     #[inline]
