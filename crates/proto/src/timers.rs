@@ -87,7 +87,6 @@ const IDLE_TICKS: u8 = 4;
 /// these twice in its interval, and the idle timeout four times in its time. So an overdue peer is
 /// noticed at most an interval after its last byte.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Timers {
     interval: Interval,
     timeout: Interval,
@@ -105,15 +104,36 @@ pub(crate) struct Timers {
     closing: bool,
     saw_message: bool,
     received: bool,
-    awaiting_answer: bool,
-    /// Whether the round trip of the last Ping is measured.
-    timing_pong: bool,
-    /// Whether a caller reads what arrives, so that silence is the peer's.
-    listening: bool,
-    /// Whether the application has as much unread as may wait, so that nothing more is received.
-    unread: bool,
-    /// Whether `unread` was set when the last Ping was sent, and has been since.
-    unread_since_ping: bool,
+    facts: Facts,
+}
+
+/// A set of facts in one byte, as each connection has them.
+#[derive(Clone, Copy, Debug)]
+struct Facts(u8);
+
+impl Facts {
+    /// An answer to the last Ping is awaited.
+    const AWAITING_ANSWER: Self = Self(1);
+    /// The round trip of the last Ping is measured.
+    const TIMING_PONG: Self = Self(2);
+    /// A caller reads what arrives, so that silence is the peer's.
+    const LISTENING: Self = Self(4);
+    /// The application has as much unread as may wait, so that nothing more is received.
+    const UNREAD: Self = Self(8);
+    /// That was so when the last Ping was sent, and has been since.
+    const UNREAD_SINCE_PING: Self = Self(16);
+
+    fn has(self, fact: Self) -> bool {
+        self.0 & fact.0 != 0
+    }
+
+    fn set(&mut self, fact: Self, holds: bool) {
+        if holds {
+            self.0 |= fact.0;
+        } else {
+            self.0 &= !fact.0;
+        }
+    }
 }
 
 /// A length of time in four bytes, as each connection has several: up to 35 minutes in
@@ -189,11 +209,7 @@ impl Timers {
             closing: false,
             saw_message: false,
             received: false,
-            awaiting_answer: false,
-            timing_pong: false,
-            listening: true,
-            unread: false,
-            unread_since_ping: false,
+            facts: Facts::LISTENING,
         }
     }
 
@@ -244,12 +260,14 @@ impl Timers {
     }
 
     pub(crate) fn set_listening(&mut self, listening: bool) {
-        self.listening = listening;
+        self.facts.set(Facts::LISTENING, listening);
     }
 
     pub(crate) fn set_unread(&mut self, unread: bool) {
-        self.unread = unread;
-        self.unread_since_ping &= unread;
+        self.facts.set(Facts::UNREAD, unread);
+        if !unread {
+            self.facts.set(Facts::UNREAD_SINCE_PING, false);
+        }
     }
 
     /// Records that a message, or a chunk of one, was received or sent.
@@ -259,10 +277,10 @@ impl Timers {
     }
 
     pub(crate) fn handle_pong(&mut self, payload: &[u8], now: Duration) {
-        if self.timing_pong && *payload == self.pinged_at.to_be_bytes() {
+        if self.awaits_pong() && *payload == self.pinged_at.to_be_bytes() {
             let trip = micros(now).saturating_sub(self.pinged_at);
             self.record_round_trip(Duration::from_micros(trip));
-            self.timing_pong = false;
+            self.discard_round_trip();
         }
     }
 
@@ -272,11 +290,11 @@ impl Timers {
 
     /// Stops measuring the round trip of the last Ping.
     pub(crate) fn discard_round_trip(&mut self) {
-        self.timing_pong = false;
+        self.facts.set(Facts::TIMING_PONG, false);
     }
 
     pub(crate) fn awaits_pong(&self) -> bool {
-        self.timing_pong
+        self.facts.has(Facts::TIMING_PONG)
     }
 
     pub(crate) fn round_trip(&self) -> Option<Duration> {
@@ -313,26 +331,28 @@ impl Timers {
         // A peer that sends but takes nothing is not alive: the queued bytes would wait for ever.
         let stuck_when_heard = self.received.then(&mut is_stuck);
         if stuck_when_heard == Some(false) {
-            (self.received, self.awaiting_answer) = (false, false);
+            self.received = false;
+            self.facts.set(Facts::AWAITING_ANSWER, false);
             self.due = self.next_check(now);
             return TimerEvent::Nothing;
         }
         let deadline = later(self.pinged_at, self.timeout.micros());
-        if self.awaiting_answer && now < deadline {
+        let awaits_answer = self.facts.has(Facts::AWAITING_ANSWER);
+        if awaits_answer && now < deadline {
             self.due = self.next_check(now).min(deadline);
             return TimerEvent::Nothing;
         }
         let stuck = stuck_when_heard.unwrap_or_else(is_stuck);
-        if self.awaiting_answer && (stuck || self.listening) {
+        if awaits_answer && (stuck || self.facts.has(Facts::LISTENING)) {
             self.due = NEVER;
             return TimerEvent::PeerSilent;
         }
-        if self.awaiting_answer && self.unread_since_ping {
+        if awaits_answer && self.facts.has(Facts::UNREAD_SINCE_PING) {
             self.due = NEVER;
             return TimerEvent::Unread;
         }
         // Either no caller was listening for the answer, or it arrived at once.
-        self.awaiting_answer = false;
+        self.facts.set(Facts::AWAITING_ANSWER, false);
         let interval = self.interval.micros();
         let next_ping = later(self.pinged_at, interval);
         // Slightly early is better than one check more.
@@ -340,8 +360,10 @@ impl Timers {
             self.due = self.next_check(now).min(next_ping);
             return TimerEvent::Nothing;
         }
-        (self.received, self.awaiting_answer, self.timing_pong) = (false, true, true);
-        self.unread_since_ping = self.unread;
+        self.received = false;
+        self.facts.set(Facts::AWAITING_ANSWER, true);
+        self.facts.set(Facts::TIMING_PONG, true);
+        self.facts.set(Facts::UNREAD_SINCE_PING, self.facts.has(Facts::UNREAD));
         self.pinged_at = now;
         self.due = self.next_check(now).min(later(now, self.timeout.micros()));
         TimerEvent::Ping(now.to_be_bytes())

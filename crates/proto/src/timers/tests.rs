@@ -273,4 +273,5 @@ fn keepalive_intervals_are_kept_in_four_bytes() {
     assert_eq!(kept(Duration::from_micros(2_147_483_648)), Duration::from_secs(2148));
     assert_eq!(Interval::new(Duration::MAX).micros(), NEVER);
     assert_eq!(size_of::<Interval>(), 4);
+    assert_eq!(size_of::<Timers>(), 48);
 }
