@@ -130,6 +130,22 @@ impl<S: Transport> SharedTransport<S> {
     }
 }
 
+impl<S> ReadHalf<S> {
+    /// Returns `Pending` if a socket has nothing to read, and registers the task to be woken. `Ready`
+    /// if there may be something, or if only a read can tell.
+    #[inline]
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(half) => half.as_ref().poll_read_ready(cx).map(drop),
+            #[cfg(unix)]
+            Self::Unix(half) => half.as_ref().poll_read_ready(cx).map(drop),
+            #[cfg(feature = "tap")]
+            Self::Tapped(_) => Poll::Ready(()),
+            Self::Any(_) | Self::Gone => Poll::Ready(()),
+        }
+    }
+}
+
 impl<S> WriteHalf<S> {
     /// Whether there are unread bytes, as far as that can be known without reading.
     pub(crate) fn has_unread(&self) -> bool {

@@ -46,6 +46,9 @@ pub(crate) struct Reader<S> {
     end_reported: bool,
     /// Whether the peer has ended its direction of the transport.
     read_ended: bool,
+    /// Whether the last read returned less than there was capacity for, so that probably nothing
+    /// else is there.
+    drained: bool,
     /// Whether the last read returned bytes as soon as they arrived, so that a Pong in them is a
     /// measure of the round trip.
     read_promptly: bool,
@@ -111,6 +114,7 @@ impl<S: Transport> Reader<S> {
             mode: ReadMode::Whole,
             end_reported: false,
             read_ended: false,
+            drained: false,
             read_promptly: false,
             turns_sent_since_next: 0,
             terminated: false,
@@ -172,7 +176,8 @@ impl<S: Transport> Reader<S> {
     }
 
     /// Receives the next message. Returns `None` after the peer's Close, and after an error.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a call, and the move of its result, cost a tenth")]
+    #[inline(always)]
     pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
@@ -183,13 +188,11 @@ impl<S: Transport> Reader<S> {
         // the slow path checks that, and waits.
         if self.mode == ReadMode::Whole
             && self.is_plain()
+            && !writer.has_rate_limits()
             && coop::charge_message()
             && let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
         {
             writer.record_message(message.kind(), true, message.len());
-            if writer.has_rate_limits() {
-                return Poll::Ready(Some(self.check_rates(message, writer)));
-            }
             // Returned from here, so that it is moved once.
             return Poll::Ready(Some(Ok(message)));
         }
@@ -219,14 +222,18 @@ impl<S: Transport> Reader<S> {
                     None => return Poll::Ready(None),
                 }
             }
-            if self.inflates()
-                && let Some(message) =
-                    self.input.next_single_frame(&mut self.receiver, &self.assembler)
+            if let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
             {
                 // It was not compressed, so no inflating is charged.
                 return Poll::Ready(Some(self.count_message(message, writer)));
             }
-            match self.input.next_within(&mut self.receiver, &mut self.assembler, limit) {
+            let has_any = self.has_input() || self.receiver.has_more();
+            let next = if has_any {
+                self.input.next_within(&mut self.receiver, &mut self.assembler, limit)
+            } else {
+                Ok(None)
+            };
+            match next {
                 Ok(Some(MessageEvent::Message(message))) => {
                     self.spend(cx, message.len());
                     return Poll::Ready(Some(self.count_message(message, writer)));
@@ -319,6 +326,7 @@ impl<S: Transport> Reader<S> {
     }
 
     /// Counts a message for the application. Fails if it exceeds a rate limit.
+    #[inline]
     fn count_message(
         &mut self,
         message: Message,

@@ -79,6 +79,14 @@ impl<S: Transport> Reader<S> {
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
     ) -> Poll<NextItem<()>> {
+        // Most often the task has to wait now, for which no block of memory is needed.
+        if mem::take(&mut self.drained) && self.input.is_empty() {
+            // Drops the last reference into the thread's block, which can then be used again.
+            self.input = ReceiveBuffer::default();
+            if writer.poll_unlocked(|| self.read_half.poll_readable(cx)).is_pending() {
+                return self.poll_wait(cx, writer).map(|end| end.map(Err));
+            }
+        }
         // What is left is an incomplete header or control frame at most: a few bytes to copy.
         let mut leftover = mem::take(&mut self.input).into_bytes();
         if leftover.is_empty() {
@@ -89,6 +97,7 @@ impl<S: Transport> Reader<S> {
         block.extend_from_slice(&leftover);
         drop(leftover);
         let read = writer.poll_unlocked(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
+        self.drained = read.is_ready() && block.len() < block.capacity();
         if !block.is_empty() {
             self.input = take_block(&mut block, read.is_pending());
         }

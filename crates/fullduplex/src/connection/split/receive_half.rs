@@ -81,7 +81,8 @@ impl<S: Transport> ReceiveHalf<S> {
         NextFuture { receive: self, waits: false }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a call, and the move of its result, cost a tenth")]
+    #[inline(always)]
     pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
@@ -253,7 +254,8 @@ pub struct NextFuture<'a, S: Transport = NetStream> {
 impl<S: Transport> Future for NextFuture<'_, S> {
     type Output = Option<Result<Message, Error>>;
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a call, and the move of its result, cost a tenth")]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.receive.poll_message(cx);
         self.waits = polled.is_pending();
