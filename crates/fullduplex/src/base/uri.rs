@@ -1,5 +1,7 @@
 //! ws and wss URIs (RFC 6455 §3).
 
+mod plain;
+
 use std::borrow::Cow;
 
 use url::{Host, ParseError, Position, Url};
@@ -33,6 +35,9 @@ impl WsUri {
             if let Some(rest) = uri.strip_prefix(scheme) {
                 return Self::of_socket(uri, plain, rest);
             }
+        }
+        if let Some(target) = plain::parse(uri) {
+            return Ok(target);
         }
         let bad = |what: &str| invalid_url(uri, what);
         let (plain, zone) = split_zone(uri);
