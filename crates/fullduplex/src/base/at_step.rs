@@ -1,6 +1,6 @@
 //! The step of connecting at which a future waits or fails.
 
-use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,25 +12,25 @@ use crate::base::error::{ConnectStep, Error};
 
 /// Adds the step to the errors of a future, and to that of a deadline around it, which also says
 /// "timed out: … while `what`".
-pub(crate) fn at_step<F: Future>(
+pub(crate) fn at_step<F: Future, W: Display>(
     step: ConnectStep,
-    what: impl Into<Cow<'static, str>>,
+    what: W,
     future: F,
-) -> AtStep<F> {
-    AtStep { future, step, what: what.into() }
+) -> AtStep<F, W> {
+    AtStep { future, step, what }
 }
 
 pin_project! {
     /// A future with a description of what it waits for.
-    pub(crate) struct AtStep<F> {
+    pub(crate) struct AtStep<F, W> {
         #[pin]
         future: F,
         step: ConnectStep,
-        what: Cow<'static, str>,
+        what: W,
     }
 }
 
-impl<F: Future> Future for AtStep<F>
+impl<F: Future, W: Display> Future for AtStep<F, W>
 where
     F::Output: HasStep,
 {
@@ -44,7 +44,8 @@ where
             WAITING.with_borrow_mut(|waiting| {
                 if waiting.what.is_empty() {
                     waiting.step = Some(*this.step);
-                    waiting.what.push_str(this.what);
+                    // Into memory that the thread has already. It does not fail.
+                    let _ = write!(waiting.what, "{}", this.what);
                 }
             });
         }

@@ -216,8 +216,7 @@ impl Dialer {
             async move { connect_tcp(address, &options).await }
         };
         let tcp = pin!(race(host, addresses, attempt, &self.events));
-        let operation = format!("connecting to {host}:{port}");
-        let tcp = at_step(ConnectStep::Connect, operation, tcp).await?;
+        let tcp = at_step(ConnectStep::Connect, ConnectingTo { host, port }, tcp).await?;
         if self.events.has_listener()
             && let Ok(to) = tcp.peer_addr()
         {
@@ -256,6 +255,18 @@ impl Dialer {
             Some(resolver) if !host.contains('%') => resolver.resolve(host, port).await,
             _ => tokio::net::lookup_host((host, port)).await.map(Iterator::collect),
         }
+    }
+}
+
+/// The operation of connecting to a host.
+struct ConnectingTo<'a> {
+    host: &'a str,
+    port: u16,
+}
+
+impl fmt::Display for ConnectingTo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connecting to {}:{}", self.host, self.port)
     }
 }
 
