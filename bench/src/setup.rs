@@ -99,7 +99,8 @@ impl Setup {
             Deflate::Shared => DeflateConfig::small_memory(),
             Deflate::Balanced => DeflateConfig::balanced(),
             Deflate::Dedicated => {
-                DeflateConfig::balanced().send_window_bits(15).receive_window_bits(15)
+                // At the level that zlib has by default, and so the others here.
+                DeflateConfig::balanced().level(6).send_window_bits(15).receive_window_bits(15)
             }
         };
         config.level = self.level.unwrap_or(config.level);
