@@ -114,7 +114,7 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     next_key
 }
 
-/// Masks a short payload in steps that halve, as loops over it would cost more to begin than to run.
+/// Masks a short payload in steps that halve, as loops would cost more to begin than to run.
 #[inline]
 fn apply_short(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let next_key = rotate_key(key, data.len());

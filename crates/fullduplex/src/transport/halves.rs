@@ -131,8 +131,8 @@ impl<S: Transport> SharedTransport<S> {
 }
 
 impl<S> ReadHalf<S> {
-    /// Returns `Pending` if a socket has nothing to read, and registers the task to be woken. `Ready`
-    /// if there may be something, or if only a read can tell.
+    /// Returns `Pending` if a socket has nothing to read, and registers the task to be woken.
+    /// Returns `Ready` if there may be something, or if only a read can tell.
     #[inline]
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
