@@ -120,7 +120,7 @@ impl Facts {
     const LISTENING: Self = Self(4);
     /// The application has as much unread as may wait, so that nothing more is received.
     const UNREAD: Self = Self(8);
-    /// So much was unread when the last Ping was sent, and has been since.
+    /// `UNREAD` held when the last Ping was sent, and has since.
     const UNREAD_SINCE_PING: Self = Self(16);
 
     fn has(self, fact: Self) -> bool {
