@@ -128,3 +128,36 @@ async fn http2_settings_that_do_not_come_are_named() {
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.to_string().contains("SETTINGS"), "{error}");
 }
+
+/// The settings suffice, though RFC 9113 §6.7 wants an answer. The server of the web-platform tests
+/// sends nothing more before it responds.
+#[tokio::test]
+async fn http2_server_that_answers_no_ping_is_usable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut preface = [0; 24];
+        stream.read_exact(&mut preface).await.unwrap();
+        // SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3).
+        stream.write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x08\0\0\0\x01").await.unwrap();
+        let stream_id = loop {
+            let mut header = [0; 9];
+            stream.read_exact(&mut header).await.unwrap();
+            let [_, high, low, kind, _, stream_id @ ..] = header;
+            let mut payload = vec![0; usize::from(u16::from_be_bytes([high, low]))];
+            stream.read_exact(&mut payload).await.unwrap();
+            if kind == 0x1 {
+                break stream_id;
+            }
+        };
+        // HEADERS with the status 200.
+        let response = [&b"\0\0\x01\x01\x04"[..], &stream_id, b"\x88"].concat();
+        stream.write_all(&response).await.unwrap();
+        stream
+    });
+    let client = client();
+    let connected = tokio::time::timeout(Duration::from_secs(5), client.connect(&url)).await;
+    connected.expect("no PONG is waited for").unwrap();
+    drop(server.await.unwrap());
+}

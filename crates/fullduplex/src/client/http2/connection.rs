@@ -1,6 +1,9 @@
 //! Opening an HTTP/2 connection that supports WebSockets.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use h2::Ping;
 
@@ -85,22 +88,33 @@ impl Client {
             error.with_step(ConnectStep::Settings)
         };
         let (sender, mut connection) = handshake.map_err(open_error)?;
-        // The server sends its SETTINGS first (RFC 9113 §3.4), so they have arrived when it
-        // answers a PING.
-        if let Some(mut pings) = connection.ping_pong() {
-            let pinged = async { pings.ping(Ping::opaque()).await.map(drop).map_err(open_error) };
-            let operation = "waiting for the server's HTTP/2 SETTINGS";
-            let pinged = at_step(ConnectStep::Settings, operation, pinged);
+        // The server sends its SETTINGS first (RFC 9113 §3.4). Those that allow WebSockets are
+        // seen; others have arrived when it answers a PING.
+        let mut pings = connection.ping_pong();
+        let ponged = async {
+            match &mut pings {
+                Some(pings) => pings.ping(Ping::opaque()).await.map(drop).map_err(open_error),
+                None => Ok(()),
+            }
+        };
+        let allowed = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+            Poll::Ready(result) => {
+                let no_error = || Error::new(ErrorKind::Io, "opening HTTP/2: it was closed");
+                Poll::Ready(Err(result.err().map_or_else(no_error, open_error)))
+            }
+            Poll::Pending if sender.is_extended_connect_protocol_enabled() => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        });
+        let settled = async {
             tokio::select! {
                 // First, as its error says why there is no PONG.
                 biased;
-                result = &mut connection => {
-                    let no_error = || Error::new(ErrorKind::Io, "opening HTTP/2: it was closed");
-                    return Err(result.err().map_or_else(no_error, open_error).into());
-                }
-                pong = pinged => pong?,
+                allowed = allowed => allowed,
+                ponged = ponged => ponged,
             }
-        }
+        };
+        let operation = "waiting for the server's HTTP/2 SETTINGS";
+        at_step(ConnectStep::Settings, operation, settled).await?;
         let task = tokio::spawn(async move {
             // The streams get the error.
             let _ = connection.await;
