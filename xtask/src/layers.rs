@@ -10,7 +10,7 @@ use crate::process::root;
 use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     (
         "fullduplex-proto",
         &[
@@ -124,6 +124,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
         "fullduplex-test-programs",
         &["fullduplex", "fullduplex-socketio", "http", "tokio", "tower-service"],
     ),
+    ("fullduplex-node-addon", &["fullduplex", "napi", "napi-derive", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["proc-macro2", "public-api", "serde_json"]),
 ];

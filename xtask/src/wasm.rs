@@ -2,7 +2,8 @@
 //!
 //! The same tests run natively, in windows and workers of browsers, and in Node, Deno and Bun, and
 //! the smallest client is held to a number of bytes (`tests/peers/client_tests.mjs`). The example
-//! of a chat talks between a terminal and a page (`tests/peers/chat_client.mjs`).
+//! of a chat talks between a terminal and a page (`tests/peers/chat_client.mjs`). The native client
+//! has the interface of a browser's WebSocket, in an addon for Node (`tests/peers/whatwg.mjs`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ fn run_with(toolchain: &Toolchain) -> Outcome {
     let terminal = native.join("chat-client");
     tally.add(script("chat_client.mjs", &[&fdx, &terminal, &pages.example, chromium])?);
     let node = Runtimes::find()?;
+    tally.add(script("whatwg.mjs", &[&fdx, &addon(&native)])?);
     let args: [&Path; 8] = [
         &fdx,
         &native.join("client-tests"),
@@ -99,13 +101,19 @@ fn bindgen() -> Result<PathBuf, String> {
     Ok(folder().join("debug/xtask-wasm-bindgen"))
 }
 
-/// Builds the tests, the example and `fdx` as the other tests are, so that the dependencies are
-/// there. Returns their folder.
+/// Builds the tests, the example, the addon and `fdx` as the other tests are, so that the
+/// dependencies are there. Returns their folder.
 fn native() -> Result<PathBuf, String> {
     let mut build = command("cargo");
-    build.args(["build", "--quiet"]).args(cargo_tests::WORKSPACE);
+    build.args(["build", "--quiet", "--lib"]).args(cargo_tests::WORKSPACE);
     execute(build.args(["--bin", "client-tests", "--bin", "chat-client", "--bin", "fdx"]))?;
     Ok(target().join("debug"))
+}
+
+/// Returns the addon for Node, a shared library, in this folder.
+fn addon(folder: &Path) -> PathBuf {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    folder.join(format!("{DLL_PREFIX}fullduplex_node_addon{DLL_SUFFIX}"))
 }
 
 /// The runtimes of JavaScript besides browsers.
