@@ -19,7 +19,6 @@ impl Row {
             *retention = if frame.payload.is_empty() { *retention } else { Retention::Withheld };
             frame.payload = Bytes::new();
         }
-        // A Close begins with its code, which need not be UTF-8.
         let is_close = frame.message.is_none() && frame.header.opcode_bits() == 8;
         let payload = match &mut frame.message {
             Some(message) => &mut message.payload,
@@ -28,8 +27,15 @@ impl Row {
         if payload.is_empty() {
             return;
         }
+        // Its code need not be UTF-8, and the reason is.
+        if is_close && let Some((code, reason)) = payload.split_first_chunk::<2>() {
+            if let Some(Some(redacted)) = redaction.payload(reason) {
+                *payload = Bytes::from([&code[..], &redacted].concat().into_boxed_slice());
+                *retention = Retention::Redacted;
+            }
+            return;
+        }
         match redaction.payload(payload) {
-            None if is_close => return,
             None => (*retention, *payload) = (Retention::Withheld, Bytes::new()),
             Some(None) => *retention = Retention::Kept,
             Some(Some(redacted)) => {
@@ -83,6 +89,8 @@ mod tests {
         let RowKind::Frame { retention, .. } = rows[0].kind else { panic!("{rows:?}") };
         assert_eq!(retention, Retention::Withheld);
         assert_eq!(rows[1].payload(), b"\x03\xe8ok");
+        let closed = self::rows(b"\x88\x13\x03\xe8{\"token\":\"SECRET\"");
+        assert_eq!(closed[0].payload(), b"\x03\xe8{\"token\":\"***\"");
         let mut cut = Decoder::new(Role::Server);
         cut.push(b"\x81\x7e\x01\x00{\"token\":\"SEC", Duration::ZERO, |_| {});
         assert!(cut.finish().is_some());
