@@ -45,6 +45,7 @@ pub struct TalkItem {
 
 /// What a side said.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Said {
     /// A message.
     Message {
