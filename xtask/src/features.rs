@@ -33,6 +33,7 @@ pub(crate) fn run() -> Outcome {
     for set in SETS {
         tally.add(library("clippy", set, &["--", "-D", "warnings"])?);
     }
+    tally.add(cargo("clippy", "fullduplex-socketio", &["--", "-D", "warnings"])?);
     // Tests and examples are left out where their features are missing.
     tally.add(library("check", "client", &["--all-targets"])?);
     tally.add(library("check", "default", &["--all-targets"])?);

@@ -46,11 +46,13 @@ fn socketio_echoes_events_and_has_rooms() {
 
 #[test]
 fn socketio_chat_tells_who_is_there() {
-    let server = serve(&["--socketio"]);
+    let server = serve(&["--socketio", "--metrics"]);
     let query = connect(&server, "/chat,");
     post(&server, &query, r#"42/chat,7["who"]"#);
     let answer = server.request("GET", &query, "");
     assert!(answer.ends_with(r#"43/chat,7[["guest"]]"#), "{answer}");
+    let metrics = server.request("GET", "/metrics", "");
+    assert!(metrics.contains("\nfullduplex_socketio_sockets 1\n"), "{metrics}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod packet;
 mod parser;
 pub mod recovery;
 mod server;
+mod trace;
 mod value;
 
 pub use args::{Args, ArgsError, Variadic};
@@ -22,7 +23,7 @@ pub use parser::{Decoder, EncodedPacket, Head, Parser, PartialPacket};
 pub use recovery::Recovery;
 pub use server::{
     AckError, Acks, Broadcast, BroadcastReport, ConnectError, ConnectRequest, Delivery,
-    DisconnectReason, Event, Matching, Namespace, NamespaceBuilder, SlowPolicy, Socket, SocketIo,
-    SocketIoBuilder,
+    DisconnectReason, Event, Matching, Namespace, NamespaceBuilder, RecoveryOutcome, SlowPolicy,
+    Socket, SocketIo, SocketIoBuilder, SocketIoStats,
 };
 pub use value::Value;

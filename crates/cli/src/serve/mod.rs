@@ -119,7 +119,7 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     }
     let mut metrics_address = None;
     if let Some(place) = args.metrics {
-        let source = MetricsSource(handle.clone());
+        let source = MetricsSource { server: handle.clone(), socketio: io.clone() };
         match place {
             Metrics::Separate(address) => {
                 let hosts = args.hosts(Address::Tcp(address).is_local());

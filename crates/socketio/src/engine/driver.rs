@@ -5,13 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fullduplex::{CloseCode, ErrorKind, Initiator, ReceiveHalf, SendHalf, WebSocket};
+use fullduplex::{
+    CloseCode, ErrorKind, Initiator, PreparedMessage, ReceiveHalf, SendHalf, WebSocket,
+};
 use futures_core::future::BoxFuture;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::engine::outcome::EndReason;
 use crate::engine::protocol::{Frame, PROBE_PONG, ProbeStep};
 use crate::engine::shared::{Shared, now};
+use crate::trace;
 
 /// The task of a session. It is ready when the handler has returned and the session has ended.
 pub(crate) struct Driver {
@@ -64,7 +67,10 @@ impl Driver {
             let info = if message.is_none() { receive.close_info() } else { None };
             let is_local = info.is_some_and(|info| info.initiator == Initiator::Local);
             self.shared.change(|state| match message {
-                Some(Ok(message)) => state.protocol.receive_message(message, now()),
+                Some(Ok(message)) => {
+                    state.protocol.counters().received(1, message.len());
+                    state.protocol.receive_message(message, now());
+                }
                 Some(Err(error)) => {
                     let is_lost = matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed);
                     state.protocol.websocket_ended(!is_lost);
@@ -103,7 +109,10 @@ impl Driver {
                 match step {
                     // Before anything else is sent on it.
                     ProbeStep::Answer => drop(send.try_send(PROBE_PONG)),
-                    ProbeStep::Upgraded => state.websocket = Some(send.clone()),
+                    ProbeStep::Upgraded => {
+                        state.websocket = Some(send.clone());
+                        state.protocol.counters().upgrade_ended(true);
+                    }
                     ProbeStep::Close => {}
                 }
                 step
@@ -112,6 +121,7 @@ impl Driver {
                 ProbeStep::Answer => {}
                 ProbeStep::Upgraded => {
                     self.receive = self.probe.take().map(|(_, receive)| receive);
+                    trace::upgrade_ended(true);
                     return true;
                 }
                 ProbeStep::Close => break,
@@ -123,6 +133,8 @@ impl Driver {
 
     fn close_probe(&mut self) {
         if let Some((send, _)) = self.probe.take() {
+            self.shared.lock().protocol.counters().upgrade_ended(false);
+            trace::upgrade_ended(false);
             let _ = send.start_close(CloseCode::NORMAL, "the upgrade was not completed");
         }
     }
@@ -189,11 +201,12 @@ async fn flush(shared: Arc<Shared>) {
         let next = shared.change(|state| {
             let message = match state.protocol.front_frame() {
                 Some(Frame::Message(message)) => Some(message.clone()),
-                Some(Frame::Ping) => Some("2".into()),
+                Some(Frame::Ping) => Some(PreparedMessage::from("2")),
                 None => None,
             };
             let next = message.and_then(|message| Some((state.websocket.clone()?, message)));
-            if next.is_some() {
+            if let Some((_, message)) = &next {
+                state.protocol.counters().sent(1, message.message().len());
                 state.protocol.pop_frame();
             } else {
                 state.is_flushing = false;

@@ -42,7 +42,7 @@ pub fn pair_with_request(config: EngineConfig, request: Request<()>) -> (Session
     let quiet = fullduplex::Config::default().keepalive_interval(None);
     let (client, server) = pair_with(quiet, quiet).unwrap_or_else(|_| fullduplex::pair());
     let transport = TransportKind::WebSocket;
-    let shared = Shared::new(&Arc::new(config), transport, request, PeerAddr::Unknown);
+    let shared = Shared::new(&Arc::new(config.into()), transport, request, PeerAddr::Unknown);
     let shared = Arc::new(shared);
     let session = Session::new(shared.clone());
     // The session is open until it ends by itself.

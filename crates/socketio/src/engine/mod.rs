@@ -10,9 +10,14 @@
 //! Until then every poll is answered, and if the WebSocket fails, polling goes on.
 
 mod config;
+mod context;
+mod counters;
 mod driver;
+mod effects;
 mod id;
 pub mod memory;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod opening;
 mod outcome;
 mod outgoing;
@@ -24,17 +29,18 @@ mod server;
 mod session;
 mod sessions;
 mod shared;
+mod stats;
 
 pub use config::EngineConfig;
-pub(crate) use driver::Driver;
 pub use id::SessionId;
 pub use outcome::{EndReason, SendOutcome, TransportKind};
 pub use outgoing::Outgoing;
 pub use packet::{Data, DecodeError, Packet};
 pub use payload::Payload;
 pub use server::Engine;
-pub(crate) use server::{Admission, AdmissionError};
+pub(crate) use server::{Admission, AdmissionError, SessionTask};
 pub use session::{Sender, Session};
+pub use stats::{EngineStats, PacketStats, RejectReason, TransportStats, UpgradeStats};
 
 pub(crate) use protocol::{CLOSED_PAYLOAD, PollingError};
 pub(crate) use sessions::Found;

@@ -43,7 +43,7 @@ impl SendOutcome {
 ///
 /// assert_eq!(EndReason::PingTimeout.as_str(), "ping timeout");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum EndReason {
     /// The client closed the session.
@@ -62,6 +62,16 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All reasons, in their order.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::TransportClose,
+        Self::TransportError,
+        Self::PingTimeout,
+        Self::ParseError,
+        Self::ForcedClose,
+        Self::ServerShutdown,
+    ];
+
     /// Returns the name of the reason.
     pub const fn as_str(self) -> &'static str {
         match self {

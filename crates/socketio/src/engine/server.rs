@@ -12,12 +12,15 @@ use futures_core::future::BoxFuture;
 use http::Request;
 
 use crate::engine::config::EngineConfig;
+use crate::engine::context::EngineContext;
 use crate::engine::driver::Driver;
 use crate::engine::id::SessionId;
 use crate::engine::outcome::{EndReason, TransportKind};
 use crate::engine::session::Session;
 use crate::engine::sessions::{Found, Sessions};
 use crate::engine::shared::Shared;
+use crate::engine::stats::{EngineStats, RejectReason};
+use crate::trace;
 
 type Handler = dyn Fn(Session) -> BoxFuture<'static, ()> + Send + Sync;
 
@@ -52,11 +55,14 @@ type Handler = dyn Fn(Session) -> BoxFuture<'static, ()> + Send + Sync;
 pub struct Engine(Arc<EngineShared>);
 
 struct EngineShared {
-    config: Arc<EngineConfig>,
+    context: Arc<EngineContext>,
     handler: Box<Handler>,
     sessions: Arc<Sessions>,
     limiter: ConnectionLimiter,
 }
+
+/// The task of a session, in its span.
+pub(crate) type SessionTask = trace::Instrumented<Driver>;
 
 /// The permission to open a session.
 pub(crate) struct Admission {
@@ -102,13 +108,24 @@ impl Engine {
         config.validate()?;
         let limiter = ConnectionLimiter::new(config.limits);
         let handler: Box<Handler> = Box::new(move |session| Box::pin(handler(session)));
-        let (config, sessions) = (Arc::new(config), Arc::default());
-        Ok(Self(Arc::new(EngineShared { config, handler, sessions, limiter })))
+        let (context, sessions) = (Arc::new(config.into()), Arc::default());
+        Ok(Self(Arc::new(EngineShared { context, handler, sessions, limiter })))
     }
 
     /// Returns the settings.
     pub fn config(&self) -> &EngineConfig {
-        &self.0.config
+        &self.0.context
+    }
+
+    /// Returns what the engine has done since its start, and what is open now.
+    pub fn stats(&self) -> EngineStats {
+        self.0.context.counters.stats()
+    }
+
+    /// Counts and logs a request that is rejected.
+    pub(crate) fn note_rejected(&self, status: u16, reason: RejectReason) {
+        self.0.context.counters.rejected(reason);
+        trace::rejected(status, reason.as_str());
     }
 
     /// Returns the number of open sessions.
@@ -175,7 +192,11 @@ impl Engine {
     }
 
     /// Opens a session on a WebSocket, and returns its task.
-    pub(crate) fn open_websocket(&self, admission: Admission, mut websocket: WebSocket) -> Driver {
+    pub(crate) fn open_websocket(
+        &self,
+        admission: Admission,
+        mut websocket: WebSocket,
+    ) -> SessionTask {
         let (shared, permit) = self.shared(admission, TransportKind::WebSocket);
         // Fails only if the WebSocket has ended, which the task finds out.
         let _ = websocket.try_send(self.open_packet(&shared));
@@ -184,15 +205,28 @@ impl Engine {
 
     fn shared(&self, admission: Admission, transport: TransportKind) -> (Arc<Shared>, Permit) {
         let Admission { request, peer, permit } = admission;
-        (Arc::new(Shared::new(&self.0.config, transport, request, peer)), permit)
+        (Arc::new(Shared::new(&self.0.context, transport, request, peer)), permit)
     }
 
-    fn driver(&self, shared: &Arc<Shared>, websocket: Option<WebSocket>, permit: Permit) -> Driver {
+    fn driver(
+        &self,
+        shared: &Arc<Shared>,
+        websocket: Option<WebSocket>,
+        permit: Permit,
+    ) -> SessionTask {
         let id = shared.id;
+        let span = trace::session_span(&id, &shared.peer);
+        let transport = shared.transport();
+        self.0.context.counters.opened(transport);
+        trace::opened(&span, transport.as_str());
         let is_accepted = self.0.sessions.insert(shared.clone());
         let handler = (self.0.handler)(Session::new(shared.clone()));
         let open: Weak<Sessions> = Arc::downgrade(&self.0.sessions);
+        let (session, context) = (shared.clone(), self.0.context.clone());
         let on_end = Box::new(move || {
+            let (reason, transport) = session.ended_as();
+            context.counters.closed(transport, reason);
+            trace::ended(reason.as_str(), transport.as_str());
             if let Some(open) = open.upgrade() {
                 open.remove(id);
             }
@@ -202,7 +236,7 @@ impl Engine {
         if !is_accepted {
             shared.close(EndReason::ServerShutdown);
         }
-        driver
+        trace::instrument(span, driver)
     }
 
     /// Returns the packet that opens a session.

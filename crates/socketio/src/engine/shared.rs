@@ -11,12 +11,14 @@ use http::Request;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant as TokioInstant;
 
-use crate::engine::config::EngineConfig;
+use crate::engine::context::EngineContext;
+use crate::engine::effects::Effects;
 use crate::engine::id::SessionId;
 use crate::engine::opening::OpeningRequest;
 use crate::engine::outcome::{EndReason, SendOutcome, TransportKind};
 use crate::engine::outgoing::Outgoing;
 use crate::engine::packet::Data;
+use crate::engine::payload::packets;
 use crate::engine::protocol::{Frame, PollingError, Protocol};
 use crate::engine::queue::Pushed;
 
@@ -74,25 +76,15 @@ impl TaskState {
     }
 }
 
-/// What has to be done after a change, when the lock is released.
-#[derive(Default)]
-struct Effects {
-    answer: Option<(oneshot::Sender<Bytes>, Bytes)>,
-    closed: Option<(SendHalf, EndReason)>,
-    receiver: Option<Waker>,
-    task: Option<Waker>,
-    notifies: bool,
-}
-
 impl Shared {
     pub(super) fn new(
-        config: &Arc<EngineConfig>,
+        context: &Arc<EngineContext>,
         transport: TransportKind,
         request: Request<()>,
         peer: PeerAddr,
     ) -> Self {
         let state = State {
-            protocol: Protocol::new(config.clone(), transport, now()),
+            protocol: Protocol::new(context.clone(), transport, now()),
             websocket: None,
             is_flushing: false,
             arrived: None,
@@ -203,7 +195,10 @@ impl Shared {
 
     /// Takes the content of a POST, and waits until the application has space for more.
     pub(crate) async fn receive_payload(&self, content: Bytes) -> Result<(), PollingError> {
-        self.change(|state| state.protocol.receive_payload(content, now()))?;
+        self.change(|state| {
+            state.protocol.counters().received(packets(&content), content.len());
+            state.protocol.receive_payload(content, now())
+        })?;
         loop {
             let changed = self.changed.notified();
             let mut changed = std::pin::pin!(changed);
@@ -258,6 +253,13 @@ impl Shared {
         })
     }
 
+    /// Returns why the session has ended, and what has carried it.
+    pub(super) fn ended_as(&self) -> (EndReason, TransportKind) {
+        let state = self.lock();
+        let reason = state.protocol.end_reason().unwrap_or(EndReason::ForcedClose);
+        (reason, state.protocol.transport())
+    }
+
     /// Whether the session has ended.
     pub(crate) fn is_ended(&self) -> bool {
         self.lock().protocol.end_reason().is_some()
@@ -309,6 +311,9 @@ impl State {
         } else {
             websocket.try_send_prepared(frame)
         };
+        if sent.is_ok() {
+            self.protocol.counters().sent(1, frame.message().len());
+        }
         sent.is_ok()
     }
 
@@ -326,12 +331,17 @@ impl State {
     fn pump(&mut self) {
         let Some(websocket) = self.websocket.as_ref().filter(|_| !self.is_flushing) else { return };
         while let Some(frame) = self.protocol.front_frame() {
-            let sent = match frame {
-                Frame::Ping => websocket.try_send("2"),
-                Frame::Message(message) => websocket.try_send_prepared(message),
+            let (sent, len) = match frame {
+                Frame::Ping => (websocket.try_send("2"), 1),
+                Frame::Message(message) => {
+                    (websocket.try_send_prepared(message), message.message().len())
+                }
             };
             match sent {
-                Ok(()) => self.protocol.pop_frame(),
+                Ok(()) => {
+                    self.protocol.pop_frame();
+                    self.protocol.counters().sent(1, len);
+                }
                 Err(TrySendError::Full(_)) => {
                     self.is_flushing = true;
                     self.task.is_needed = true;
@@ -356,6 +366,7 @@ impl State {
             && (!self.task.runs || self.protocol.end_reason().is_some())
             && let Some(payload) = self.protocol.take_payload()
         {
+            self.protocol.counters().poll_answered(packets(&payload), payload.len());
             effects.answer = self.poll.take().map(|poll| (poll, payload));
         }
         let end = self.protocol.end_reason();
@@ -392,35 +403,6 @@ impl State {
         }
         if self.task.has_work() && !had_work && !self.task.runs {
             effects.task = Some(task.clone());
-        }
-    }
-}
-
-impl Effects {
-    /// Runs wakers and drops what may run code of others. No lock is held.
-    fn apply(self, changed: &Notify) {
-        let Self { answer, closed, receiver, task, notifies } = self;
-        if let Some((poll, payload)) = answer {
-            // A GET that has dropped the receiver ends the session.
-            let _ = poll.send(payload);
-        }
-        if let Some((websocket, reason)) = closed {
-            let _ = websocket.start_close(close_code(reason), reason.as_str());
-        }
-        if notifies {
-            changed.notify_waiters();
-        }
-        [receiver, task].into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-/// Returns the code with which a WebSocket is closed (RFC 6455 §7.4.1).
-fn close_code(reason: EndReason) -> CloseCode {
-    match reason {
-        EndReason::ServerShutdown => CloseCode::GOING_AWAY,
-        EndReason::ParseError | EndReason::TransportError => CloseCode::PROTOCOL_ERROR,
-        EndReason::TransportClose | EndReason::PingTimeout | EndReason::ForcedClose => {
-            CloseCode::NORMAL
         }
     }
 }

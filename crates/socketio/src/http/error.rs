@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::engine::{AdmissionError, PollingError};
+use crate::engine::{AdmissionError, Engine, PollingError, RejectReason};
 
 /// Why a request is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,29 @@ impl RequestError {
         }
     }
 
+    /// Returns the reason that statistics know.
+    fn reason(self) -> RejectReason {
+        match self {
+            Self::Forbidden => RejectReason::Origin,
+            Self::UnknownSession => RejectReason::UnknownSession,
+            Self::UnknownTransport => RejectReason::UnknownTransport,
+            Self::UnsupportedVersion => RejectReason::UnsupportedVersion,
+            Self::HandshakeMethod | Self::BadRequest => RejectReason::BadRequest,
+            Self::ContentTooLarge => RejectReason::ContentTooLarge,
+            Self::ContentTimeout => RejectReason::ContentTimeout,
+            Self::Unavailable => RejectReason::Unavailable,
+            Self::TooMany => RejectReason::TooManyOfAddress,
+        }
+    }
+
+    /// Returns the response, and counts it.
+    pub(super) fn reject(self, engine: &Engine) -> Response<Bytes> {
+        engine.note_rejected(self.status().as_u16(), self.reason());
+        self.response()
+    }
+
     /// Returns the response.
-    pub(super) fn response(self) -> Response<Bytes> {
+    fn response(self) -> Response<Bytes> {
         let (code, message) = self.code_and_message();
         let content = format!(r#"{{"code":{code},"message":"{message}"}}"#);
         let mut response = Response::new(content.into());

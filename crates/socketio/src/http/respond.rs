@@ -79,14 +79,14 @@ pub(super) async fn respond_to<B: HttpBody>(
     let (parts, body) = request.into_parts();
     let cors = match Cors::check(&parts, &engine.config().origin_policy) {
         Ok(cors) => cors,
-        Err(error) => return respond(error.response(), &Cors::default()),
+        Err(error) => return respond(error.reject(&engine), &Cors::default()),
     };
     if parts.method == Method::OPTIONS {
         return respond(preflight(&parts.headers), &cors);
     }
     match answer(&engine, &parts, body).await {
         Ok(response) => with_fields(response, &cors),
-        Err(error) => respond(error.response(), &cors),
+        Err(error) => respond(error.reject(&engine), &cors),
     }
 }
 

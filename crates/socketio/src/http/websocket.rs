@@ -10,7 +10,7 @@ use fullduplex::{Error, WebSocket};
 use http::request::Parts;
 use http::{Request, Response};
 
-use crate::engine::{Admission, Driver, Engine, EngineConfig, Shared};
+use crate::engine::{Admission, Engine, EngineConfig, SessionTask, Shared};
 use crate::http::body::Content;
 use crate::http::cors::Cors;
 use crate::http::error::RequestError;
@@ -26,7 +26,7 @@ enum Purpose {
 
 impl Purpose {
     /// Opens the session, and returns its task; or gives an open one the WebSocket.
-    fn begin(self, engine: &Engine, websocket: WebSocket) -> Option<Driver> {
+    fn begin(self, engine: &Engine, websocket: WebSocket) -> Option<SessionTask> {
         match self {
             Self::Session(admission) => Some(engine.open_websocket(*admission, websocket)),
             Self::Upgrade(session) => {
@@ -69,7 +69,7 @@ pub(super) fn upgrade<B>(engine: &Engine, request: Request<B>) -> Response<Conte
 }
 
 fn try_upgrade(engine: &Engine, parts: &mut Parts) -> Result<Response<()>, Box<Response<Bytes>>> {
-    let denied = |error: RequestError| Box::new(error.response());
+    let denied = |error: RequestError| Box::new(error.reject(engine));
     let rejected = |rejection: Rejection| Box::new(rejection.into_response());
     Cors::check(parts, &engine.config().origin_policy).map_err(denied)?;
     // Validated first, so that a session is not counted for a request that breaks a rule.
@@ -101,11 +101,11 @@ pub(super) fn accept(
     }
 }
 
-async fn open(engine: Engine, handshake: Handshake) -> Result<Option<Driver>, Error> {
+async fn open(engine: Engine, handshake: Handshake) -> Result<Option<SessionTask>, Error> {
     let (parts, ()) = handshake.request().clone().into_parts();
     let checked = Cors::check(&parts, &engine.config().origin_policy);
     match checked.and_then(|_| purpose(&engine, parts)) {
         Ok(purpose) => Ok(purpose.begin(&engine, handshake.accept().await?)),
-        Err(error) => handshake.respond(error.response()).await.map(|()| None),
+        Err(error) => handshake.respond(error.reject(&engine)).await.map(|()| None),
     }
 }

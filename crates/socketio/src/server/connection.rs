@@ -4,10 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServerShared;
-use super::cores::{ConnectionCore, Handlers, NamespaceCore, SocketCore};
+use super::admission::admit;
+use super::cores::{ConnectionCore, Handlers, SocketCore};
 use super::event::Event;
 use super::reason::DisconnectReason;
 use super::request::{ConnectError, ConnectRequest, RequestParts};
@@ -15,11 +16,10 @@ use super::slots::{Running, Slot, SlotState, Step};
 use super::tasks::{Panicked, Tasks, caught};
 use crate::args::Args;
 use crate::engine::{Data, EndReason, SendOutcome, Session};
-use crate::id::SocketId;
 use crate::packet::{Packet, PacketBody, PacketError};
 use crate::parser::Decoder;
 use crate::recovery::BoxFuture;
-use crate::value::Value;
+use crate::trace;
 
 /// How many more events may wait while acknowledgements are waited for. Reading goes on for those.
 const PENDING_WITH_ACKS: usize = 16;
@@ -243,6 +243,8 @@ impl Connection {
 
     /// Refuses a client's wish to be in a namespace.
     fn refuse(&self, name: &str, error: ConnectError) {
+        self.core.shared.counters.refused();
+        trace::refused(name);
         let parser = self.core.shared.config.parser;
         let packet = parser.encode_connect_error(name, &error.into_value());
         if self.core.sender.send(&packet.into()) == SendOutcome::Full {
@@ -274,15 +276,13 @@ impl Connection {
             }
             (Part::Ordered(core), output) => {
                 if output.is_err() {
-                    core.disconnect(DisconnectReason::HandlerPanicked);
+                    panicked(&core);
                 }
                 if let Some(slot) = self.slot_of(&core) {
                     slot.running = Running::Nothing;
                 }
             }
-            (Part::Concurrent(core), Err(Panicked)) => {
-                core.disconnect(DisconnectReason::HandlerPanicked);
-            }
+            (Part::Concurrent(core), Err(Panicked)) => panicked(&core),
             (Part::Concurrent(_), Ok(_)) => {}
         }
     }
@@ -312,12 +312,11 @@ impl Connection {
             match caught(|| connected(core.clone())) {
                 Ok(future) => {
                     slot.running = Running::Connected;
-                    self.tasks.push(Part::Ordered(core), async move {
-                        future.await;
-                        Output::Handled
-                    });
+                    let span = core.span.clone();
+                    let output = trace::instrument(span, handled(future));
+                    self.tasks.push(Part::Ordered(core), output);
                 }
-                Err(Panicked) => core.disconnect(DisconnectReason::HandlerPanicked),
+                Err(Panicked) => panicked(&core),
             }
         }
     }
@@ -364,10 +363,7 @@ impl Connection {
                 (core, false, future)
             }
         };
-        let output = async move {
-            future.await;
-            Output::Handled
-        };
+        let output = trace::instrument(core.span.clone(), handled(future));
         if is_concurrent {
             self.tasks.push(Part::Concurrent(core), output);
         } else {
@@ -377,6 +373,17 @@ impl Connection {
             self.tasks.push(Part::Ordered(core), output);
         }
     }
+}
+
+async fn handled(future: BoxFuture<'static, ()>) -> Output {
+    future.await;
+    Output::Handled
+}
+
+/// Disconnects a socket of which a handler has panicked.
+fn panicked(core: &SocketCore) {
+    trace::panicked(&core.span);
+    core.disconnect(DisconnectReason::HandlerPanicked);
 }
 
 /// Runs what is to be done with an event: `on_any` first, then its own handler.
@@ -393,35 +400,4 @@ fn handle_event(
             (handler.call)(core, event).await;
         }
     })
-}
-
-/// Lets a client into a namespace, if it may.
-async fn admit(
-    namespace: Arc<NamespaceCore>,
-    connection: Arc<ConnectionCore>,
-    request: ConnectRequest,
-) -> Result<Arc<SocketCore>, ConnectError> {
-    let handlers = namespace.handlers.clone();
-    let limit = connection.shared.config.connect_timeout;
-    let user = match timeout(limit, handlers.authenticate(request.clone())).await {
-        Ok(user) => user?,
-        Err(_) => return Err(ConnectError::new("connect timeout")),
-    };
-    if namespace.recovery().is_some()
-        && let Some((private_id, offset)) = private_id(&request)
-        && let Some(core) =
-            namespace.recover(&connection, private_id, offset.as_deref(), &user).await
-    {
-        return Ok(core);
-    }
-    Ok(namespace.admit(&connection, user))
-}
-
-/// Returns what a client that comes back says of itself: its secret, and the last offset that it
-/// has seen.
-fn private_id(request: &ConnectRequest) -> Option<(SocketId, Option<String>)> {
-    let auth: Value = request.auth().ok()?;
-    let id = SocketId::parse(auth.get("pid")?.as_str()?)?;
-    let offset = auth.get("offset").and_then(Value::as_str).map(str::to_owned);
-    Some((id, offset))
 }

@@ -18,6 +18,7 @@ use crate::engine::{Outgoing, Sender};
 use crate::id::SocketId;
 use crate::parser::Parser;
 use crate::recovery::{BoxFuture, Recovery, SavedSession};
+use crate::trace::Span;
 
 /// The connection that sockets of several namespaces share.
 pub(super) struct ConnectionCore {
@@ -34,6 +35,7 @@ pub(super) struct SocketCore {
     pub(super) connection: Arc<ConnectionCore>,
     pub(super) user: Arc<dyn Any + Send + Sync>,
     pub(super) is_recovered: bool,
+    pub(super) span: Span,
     /// The number of the [`DisconnectReason`]; 0 while connected.
     pub(super) reason: AtomicU8,
     pub(super) closed: Notify,

@@ -91,6 +91,7 @@ impl SocketCore {
             SendOutcome::Queued => self.accepted(Delivery::Queued),
             SendOutcome::Replaced => {
                 self.dropped_total.fetch_add(1, Ordering::Relaxed);
+                self.connection.shared.counters.replaced();
                 self.has_conflated.store(true, Ordering::Relaxed);
                 Attempt::Done(Delivery::Queued)
             }
@@ -110,6 +111,7 @@ impl SocketCore {
     }
 
     fn count_dropped(&self) -> Attempt {
+        self.connection.shared.counters.dropped();
         self.dropped_total.fetch_add(1, Ordering::Relaxed);
         let dropped = self.dropped_now.fetch_add(1, Ordering::Relaxed) + 1;
         Attempt::Done(Delivery::Dropped(dropped))

@@ -11,10 +11,12 @@ use fullduplex::{ConfigError, Error};
 
 use self::config::Config;
 use self::cores::{Handlers, NamespaceCore};
+use self::stats::Counters;
 use crate::engine::{Engine, EngineConfig};
 use crate::http::{EngineLayer, EngineService};
 
 mod ack;
+mod admission;
 mod broadcast;
 mod config;
 mod connection;
@@ -23,6 +25,8 @@ mod define;
 mod deliver;
 mod event;
 mod members;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod namespace;
 mod reason;
 mod recovering;
@@ -31,6 +35,7 @@ mod sending;
 mod slots;
 mod socket;
 mod socket_core;
+mod stats;
 mod target;
 mod tasks;
 
@@ -44,6 +49,7 @@ pub use self::namespace::Namespace;
 pub use self::reason::DisconnectReason;
 pub use self::request::{ConnectError, ConnectRequest};
 pub use self::socket::Socket;
+pub use self::stats::{RecoveryOutcome, SocketIoStats};
 
 /// A Socket.IO server. Clones are handles of the same server.
 ///
@@ -75,6 +81,7 @@ struct ServerShared {
     config: Config,
     /// The bytes that may wait for a client, of the engine's settings.
     max_queue_bytes: usize,
+    counters: Counters,
     namespaces: RwLock<Namespaces>,
 }
 
@@ -97,7 +104,12 @@ struct MatchingNamespaces {
 
 impl ServerShared {
     fn new(config: Config, max_queue_bytes: usize) -> Self {
-        Self { config, max_queue_bytes, namespaces: RwLock::default() }
+        Self {
+            config,
+            max_queue_bytes,
+            counters: Counters::default(),
+            namespaces: RwLock::default(),
+        }
     }
 
     /// Returns the namespace of this name, which begins now if it is a dynamic one.
@@ -227,6 +239,16 @@ impl SocketIo {
     pub fn namespaces(&self) -> Vec<Arc<str>> {
         let namespaces = self.shared.namespaces.read().unwrap_or_else(PoisonError::into_inner);
         namespaces.open.keys().cloned().collect()
+    }
+
+    /// Returns what the server has done since its start, and what is open now.
+    pub fn stats(&self) -> SocketIoStats {
+        let namespaces: Vec<_> = {
+            let namespaces = self.shared.namespaces.read().unwrap_or_else(PoisonError::into_inner);
+            namespaces.open.values().cloned().collect()
+        };
+        let sockets = namespaces.iter().map(|namespace| namespace.lock().members.len()).sum();
+        self.shared.counters.stats(self.engine.stats(), sockets)
     }
 
     /// Returns the Engine.IO server below, which counts the open sessions.

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::engine::EndReason;
 
 /// Why a socket is disconnected, in the words of the official server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum DisconnectReason {
@@ -33,7 +33,7 @@ pub enum DisconnectReason {
 
 impl DisconnectReason {
     /// All reasons, each at the index of its number less one.
-    const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::TransportClose,
         Self::TransportError,
         Self::PingTimeout,

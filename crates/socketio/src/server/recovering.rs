@@ -12,6 +12,7 @@ use super::cores::{
 };
 use super::deliver::{Attempt, Delivery, SendMode};
 use super::reason::DisconnectReason;
+use super::stats::RecoveryOutcome;
 use crate::engine::{EndReason, Outgoing};
 use crate::id::SocketId;
 use crate::recovery::{Recovery, SavedSession};
@@ -24,25 +25,24 @@ const MAX_GATED_BYTES: usize = 16 << 20;
 
 impl NamespaceCore {
     /// Lets a client in that comes back, if nothing that it missed is lost. Sends it what it
-    /// missed.
+    /// missed. Otherwise says why nothing was recovered.
     pub(super) async fn recover(
         self: &Arc<Self>,
         connection: &Arc<ConnectionCore>,
         private_id: SocketId,
         offset: Option<&str>,
         user: &Arc<dyn Any + Send + Sync>,
-    ) -> Option<Arc<SocketCore>> {
-        let recovery = self.recovery.as_ref()?;
+    ) -> Result<Arc<SocketCore>, RecoveryOutcome> {
+        let recovery = self.recovery.as_ref().ok_or(RecoveryOutcome::UnknownSession)?;
         // The storage is foreign code, and the client waits for an answer.
         let limit = connection.shared.config.connect_timeout;
-        let session = timeout(limit, recovery.storage.session(private_id)).await.ok()??;
-        if session.namespace != self.log {
-            return None;
-        }
+        let session = timeout(limit, recovery.storage.session(private_id)).await.unwrap_or(None);
+        let session = session.filter(|session| session.namespace == self.log);
+        let session = session.ok_or(RecoveryOutcome::UnknownSession)?;
         let position = match offset {
             // The client has received nothing yet.
             None => session.recoverable_from,
-            Some(offset) => self.parse_offset(offset)?,
+            Some(offset) => self.parse_offset(offset).ok_or(RecoveryOutcome::UnknownOffset)?,
         };
         let (id, user) = (session.socket_id, user.clone());
         let mut core = SocketCore::new(id, self.clone(), connection.clone(), user, true);
@@ -50,14 +50,23 @@ impl NamespaceCore {
         let core = Arc::new(core);
         let (session, registered_at) = self.take_over(&core, session);
         let missed = if session.can_recover_from(position) {
-            timeout(limit, recovery.storage.read(&self.log, position)).await.unwrap_or(None)
+            let read = timeout(limit, recovery.storage.read(&self.log, position)).await;
+            read.unwrap_or(None).ok_or(RecoveryOutcome::Forgotten)
         } else {
-            None
+            Err(RecoveryOutcome::Dropped)
         };
-        let Some(missed) = missed.filter(|_| self.lock().gate(&core).is_some()) else {
-            core.mark_closed(DisconnectReason::TransportClose);
-            self.remove(&core, DisconnectReason::ServerNamespaceDisconnect);
-            return None;
+        let missed = match missed {
+            Ok(_) if self.lock().gate(&core).is_none() => Err(RecoveryOutcome::Overtaken),
+            missed => missed,
+        };
+        let missed = match missed {
+            Ok(missed) => missed,
+            Err(why) => {
+                // The client was never told of this socket.
+                core.set_reason(DisconnectReason::TransportClose);
+                self.remove(&core, DisconnectReason::ServerNamespaceDisconnect);
+                return Err(why);
+            }
         };
         self.send_connect(&core, Some(&session));
         // Later ones wait behind the gate.
@@ -66,8 +75,13 @@ impl NamespaceCore {
                 core.send_missed(&logged.packet).await;
             }
         }
-        self.open_gate(&core).await;
-        Some(core)
+        let outcome = if self.open_gate(&core).await {
+            RecoveryOutcome::Recovered
+        } else {
+            RecoveryOutcome::Overtaken
+        };
+        connection.shared.counters.recovery_ended(outcome);
+        Ok(core)
     }
 
     /// Puts a gated socket in the place of the one with its id. Returns what is known of it, and
@@ -97,12 +111,13 @@ impl NamespaceCore {
         (session, registered_at)
     }
 
-    /// Sends what came while a socket was gated, until nothing is left.
-    async fn open_gate(&self, core: &SocketCore) {
+    /// Sends what came while a socket was gated, until nothing is left. Returns false if something
+    /// is lost, so that the connection was closed.
+    async fn open_gate(&self, core: &SocketCore) -> bool {
         loop {
             let waiting = {
                 let mut state = self.lock();
-                let Some(member) = state.recoverable(core) else { return };
+                let Some(member) = state.recoverable(core) else { return true };
                 match &mut member.gate {
                     Some(gate) if !gate.packets.is_empty() => std::mem::take(gate).packets,
                     Some(_) => {
@@ -110,7 +125,7 @@ impl NamespaceCore {
                         // All that was dropped before is sent.
                         member.session.first_dropped = None;
                         core.is_gated.store(false, Ordering::Relaxed);
-                        return;
+                        return true;
                     }
                     // Too much came. The client was told that it is recovered, so that it has to
                     // come back.
@@ -122,6 +137,7 @@ impl NamespaceCore {
             }
         }
         core.connection.sender.close(EndReason::ForcedClose);
+        false
     }
 }
 

@@ -17,6 +17,7 @@ use crate::args::Args;
 use crate::engine::{EndReason, SendOutcome};
 use crate::id::SocketId;
 use crate::parser::Head;
+use crate::trace;
 
 impl SocketCore {
     pub(super) fn new(
@@ -27,6 +28,7 @@ impl SocketCore {
         is_recovered: bool,
     ) -> Self {
         Self {
+            span: trace::socket_span(&namespace.name, &id),
             id,
             namespace,
             connection,
@@ -97,8 +99,19 @@ impl SocketCore {
         }
     }
 
-    /// Marks the socket as disconnected. Returns whether it was connected.
+    /// Marks the socket as disconnected, and counts it. Returns whether it was connected. Must not
+    /// be called under a lock.
     pub(super) fn mark_closed(&self, reason: DisconnectReason) -> bool {
+        let was_connected = self.set_reason(reason);
+        if was_connected {
+            self.connection.shared.counters.disconnected(reason);
+            trace::disconnected(&self.span, reason.as_str());
+        }
+        was_connected
+    }
+
+    /// Sets why the socket is disconnected. Returns whether it was connected.
+    pub(super) fn set_reason(&self, reason: DisconnectReason) -> bool {
         let closed =
             self.reason.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire);
         if closed.is_err() {

@@ -114,8 +114,22 @@ async fn upgrade_moves_a_session_to_its_websocket() {
     assert!(other.next().await.is_none());
     websocket.send("4still here").await.unwrap();
     assert_eq!(text(&mut websocket).await, "4still here");
+    let stats = engine.stats();
+    assert_eq!((stats.opened.polling, stats.opened.websocket), (1, 0));
+    assert_eq!((stats.open.polling, stats.open.websocket), (0, 1));
+    assert_eq!((stats.upgrades.completed, stats.upgrades.failed), (1, 0));
+    assert_eq!(stats.polls, 2);
     websocket.close(CloseCode::NORMAL, "").await.unwrap();
     assert_eq!(ends.recv().await, Some(EndReason::TransportClose));
+    let is_counted = || engine.stats().open.websocket == 0;
+    timeout(Duration::from_secs(10), async {
+        while !is_counted() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(engine.stats().ends[&EndReason::TransportClose], 1);
 }
 
 #[tokio::test]
@@ -182,6 +196,9 @@ async fn upgrade_that_fails_leaves_polling_whole() {
         };
         assert_eq!(timeout(Duration::from_secs(10), polling).await.unwrap(), "4whole");
     }
+    let stats = engine.stats();
+    assert_eq!((stats.upgrades.completed, stats.upgrades.failed), (0, 4));
+    assert_eq!((stats.open.polling, stats.open.websocket), (4, 0));
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ use std::time::Instant;
 pub(crate) use polling::{CLOSED_PAYLOAD, PollingError};
 pub(crate) use websocket::{Frame, PROBE_PONG, ProbeStep};
 
-use crate::engine::config::EngineConfig;
+use crate::engine::context::EngineContext;
+use crate::engine::counters::Counters;
 use crate::engine::outcome::{EndReason, TransportKind};
 use crate::engine::outgoing::Outgoing;
 use crate::engine::packet::Data;
@@ -32,7 +33,7 @@ use crate::engine::queue::{Pushed, SendQueue};
 /// The state of a session.
 #[derive(Debug)]
 pub(crate) struct Protocol {
-    config: Arc<EngineConfig>,
+    context: Arc<EngineContext>,
     phase: Phase,
     carrier: Carrier,
     /// The WebSocket that is tested while polling is in use.
@@ -60,14 +61,14 @@ enum Carrier {
 }
 
 impl Protocol {
-    pub(crate) fn new(config: Arc<EngineConfig>, transport: TransportKind, now: Instant) -> Self {
-        let heartbeat = Heartbeat::new(config.ping_interval, config.ping_timeout, now);
+    pub(crate) fn new(context: Arc<EngineContext>, transport: TransportKind, now: Instant) -> Self {
+        let heartbeat = Heartbeat::new(context.ping_interval, context.ping_timeout, now);
         let carrier = match transport {
             TransportKind::Polling => Carrier::Polling(Polling::default()),
             TransportKind::WebSocket => Carrier::WebSocket,
         };
         Self {
-            config,
+            context,
             phase: Phase::Open,
             carrier,
             probe: None,
@@ -76,6 +77,11 @@ impl Protocol {
             inbox: Inbox::default(),
             is_deaf: false,
         }
+    }
+
+    /// Returns the counts of the engine.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.context.counters
     }
 
     pub(crate) fn transport(&self) -> TransportKind {
@@ -99,7 +105,7 @@ impl Protocol {
 
     /// Queues a message. The queue takes it or refuses it as a whole.
     pub(crate) fn send(&mut self, message: &Outgoing, key: Option<u64>) -> Option<Pushed> {
-        self.is_open().then(|| self.queue.push(message, key, self.config.max_queue_bytes))
+        self.is_open().then(|| self.queue.push(message, key, self.context.max_queue_bytes))
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
@@ -112,7 +118,7 @@ impl Protocol {
 
     /// Whether a message of this length has space in the queue, or never will, as the session ends.
     pub(crate) fn is_ready(&self, len: usize) -> bool {
-        !self.is_open() || self.queue.fits(len, self.config.max_queue_bytes)
+        !self.is_open() || self.queue.fits(len, self.context.max_queue_bytes)
     }
 
     /// Returns the next received message. What was received before the end is there after it.
@@ -133,7 +139,7 @@ impl Protocol {
 
     /// Whether no more should be read, as the application has enough to receive.
     pub(crate) fn is_inbox_full(&self) -> bool {
-        self.inbox.bytes() >= self.config.max_received_bytes
+        self.inbox.bytes() >= self.context.max_received_bytes
     }
 
     fn wants_messages(&self) -> bool {
@@ -143,7 +149,7 @@ impl Protocol {
     /// Closes the session once its queue is sent, or when `close_timeout` is over.
     pub(crate) fn close(&mut self, reason: EndReason, now: Instant) {
         if self.is_open() {
-            self.phase = Phase::Closing(reason, now + self.config.close_timeout);
+            self.phase = Phase::Closing(reason, now + self.context.close_timeout);
         }
     }
 

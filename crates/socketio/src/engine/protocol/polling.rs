@@ -70,7 +70,7 @@ impl Protocol {
             return None;
         }
         let mut payload =
-            PayloadWriter::new(self.config.max_payload, self.config.max_packets_per_poll);
+            PayloadWriter::new(self.context.max_payload, self.context.max_packets_per_poll);
         if self.is_leaving_polling() {
             // Lets the client pause, so that it can complete the upgrade. It may have been told to
             // close, and then discards what else came with its last poll.

@@ -48,7 +48,7 @@ impl Protocol {
             && matches!(self.carrier, Carrier::Polling(_))
             && self.end_reason().is_none();
         if may {
-            let deadline = now + self.config.upgrade_timeout;
+            let deadline = now + self.context.upgrade_timeout;
             self.probe = Some(Probe { is_probed: false, deadline });
         }
         may
@@ -86,7 +86,7 @@ impl Protocol {
 
     /// The WebSocket that carries the session has received a message.
     pub(crate) fn receive_message(&mut self, message: Message, now: Instant) {
-        if message.len() > self.config.max_payload {
+        if message.len() > self.context.max_payload {
             return self.end(EndReason::TransportError);
         }
         match Packet::decode(message) {

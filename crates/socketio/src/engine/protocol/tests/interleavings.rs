@@ -108,7 +108,7 @@ impl World {
             .ping_timeout(Duration::from_secs(1000))
             .close_timeout(Duration::from_secs(1000));
         let now = Instant::now();
-        let session = Protocol::new(Arc::new(config), TransportKind::Polling, now);
+        let session = Protocol::new(Arc::new(config.into()), TransportKind::Polling, now);
         Self {
             session,
             now,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use fullduplex::Message;
 
 use super::*;
+use crate::engine::config::EngineConfig;
 use crate::engine::packet::Packet;
 use crate::engine::payload::Payload;
 
@@ -140,7 +141,7 @@ fn ping_goes_before_messages_and_its_pong_is_awaited() {
 fn pong_is_not_late_while_the_application_does_not_receive() {
     let config = EngineConfig::default().max_received_bytes(1);
     let now = Instant::now();
-    let mut session = Protocol::new(Arc::new(config), TransportKind::WebSocket, now);
+    let mut session = Protocol::new(Arc::new(config.into()), TransportKind::WebSocket, now);
     session.receive_message(Message::text("4a"), now);
     assert!(session.is_inbox_full());
     let second = Duration::from_secs(1);
@@ -156,7 +157,7 @@ fn pong_is_not_late_while_the_application_does_not_receive() {
 fn websocket_message_beyond_max_payload_ends_the_session() {
     let config = EngineConfig::default().max_payload(5);
     let now = Instant::now();
-    let mut session = Protocol::new(Arc::new(config), TransportKind::WebSocket, now);
+    let mut session = Protocol::new(Arc::new(config.into()), TransportKind::WebSocket, now);
     session.receive_message(Message::text("4abcd"), now);
     assert_eq!(session.end_reason(), None);
     session.receive_message(Message::text("4abcde"), now);
@@ -242,7 +243,7 @@ fn upgrade_holds_a_ping_without_ending_the_session() {
     let second = Duration::from_secs(1);
     let config = EngineConfig::default().ping_timeout(second).upgrade_timeout(10 * second);
     let start = Instant::now();
-    let mut session = Protocol::new(Arc::new(config), TransportKind::Polling, start);
+    let mut session = Protocol::new(Arc::new(config.into()), TransportKind::Polling, start);
     session.tick(start + 25 * second);
     assert!(session.begin_probe(start + 25 * second));
     assert_eq!(session.receive_probe(Message::text("2probe")), ProbeStep::Answer);
