@@ -48,7 +48,7 @@ async function inBrowser(browserName, place, executablePath, page, peers) {
     const tab = await browser.newPage();
     await tab.goto(`http://${page}/`);
     await tab.waitForFunction("globalThis.ready", { timeout: MINUTES });
-    const run = place === "window" ? "inWindow" : "inWorker";
+    const run = { window: "inWindow", worker: "inWorker", serviceworker: "inServiceWorker" }[place];
     await tab.evaluate((run, peers) => { globalThis[run](peers); }, run, `${peers} run=${name.replace(" ", "-")}`);
     await tab.waitForFunction("globalThis.done", { timeout: 2 * MINUTES, polling: 100 })
       .catch(error => console.error(`${name}: ${error.message}`));
@@ -78,6 +78,8 @@ await serving(FDX, ["--any-origin", "--subprotocol", "chat", "--max-message-size
       await program("bun", BUN, [...web, `${peers} run=bun`]);
     };
     const second = async () => {
+      // Firefox of Debian has no modules in service workers.
+      await inBrowser("chrome", "serviceworker", CHROMIUM, page, peers);
       for (const place of ["window", "worker"]) {
         await inBrowser("chrome", place, CHROMIUM, page, peers);
         // Firefox waits longer and longer before it connects where it has failed: another one.

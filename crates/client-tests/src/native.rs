@@ -13,6 +13,11 @@ pub(crate) use tokio::time::sleep;
 /// How long one test may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// There are no events of pages.
+pub(crate) fn dispatch(_event: &str) -> bool {
+    false
+}
+
 pub(crate) fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words = words.join(" ");

@@ -51,5 +51,6 @@ tests! {
         backpressure_bounds_what_a_peer_floods
         backpressure_is_flushed;
     reconnecting:
-        reconnecting_survives_restarts_of_the_server;
+        reconnecting_survives_restarts_of_the_server
+        reconnecting_tries_at_once_when_a_page_is_online_or_seen_again;
 }

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use js_sys::futures::{JsFuture, future_to_promise};
-use js_sys::{Function, Promise};
-use wasm_bindgen::JsValue;
+use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::peers::Peers;
 use crate::tests;
@@ -27,6 +27,25 @@ pub(crate) async fn sleep(duration: Duration) {
         set_timeout(&resolve, duration.as_secs_f64() * 1000.0);
     });
     let _ = JsFuture::from(elapsed).await;
+}
+
+/// Dispatches an event of this type: `visibilitychange` on the document, others on the global
+/// object. Returns whether there is such a target.
+pub(crate) fn dispatch(event: &str) -> bool {
+    let get = |object: &JsValue, name: &str| {
+        Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+    };
+    let global: JsValue = js_sys::global().into();
+    let is_of_document = event == "visibilitychange";
+    let target = if is_of_document { get(&global, "document") } else { global.clone() };
+    let (Ok(dispatch), Ok(constructor)) = (
+        get(&target, "dispatchEvent").dyn_into::<Function>(),
+        get(&global, "Event").dyn_into::<Function>(),
+    ) else {
+        return false;
+    };
+    let event = Reflect::construct(&constructor, &Array::of1(&event.into()));
+    event.is_ok_and(|event| dispatch.call1(&target, &event).is_ok())
 }
 
 /// The names of the tests, separated by spaces.

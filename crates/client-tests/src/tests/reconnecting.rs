@@ -3,7 +3,8 @@ use std::time::Duration;
 use fullduplex::client::{Backoff, DisconnectReason, ReconnectEvent, Reconnecting};
 use fullduplex::{Client, CloseCode, CloseInfo, Error, ErrorKind};
 
-use crate::peers::{Peers, differs};
+use crate::peers::{Peers, differs, within};
+use crate::target;
 
 /// Waits until there is a connection; returns how many attempts it took.
 async fn connected(feed: &mut Reconnecting) -> u32 {
@@ -71,5 +72,30 @@ pub(crate) async fn reconnecting_survives_restarts_of_the_server(peers: &Peers) 
     let (info, will_retry) = closed(&mut feed).await;
     assert_eq!((info.code(), will_retry), (CloseCode::NORMAL, false), "{info}");
     assert!(feed.next().await.is_none());
+    peers.ask("stop?signal=SIGKILL", &id).await;
+}
+
+pub(crate) async fn reconnecting_tries_at_once_when_a_page_is_online_or_seen_again(peers: &Peers) {
+    let id = peers.unique();
+    let url = format!("ws://127.0.0.1:{}/echo", peers.ask("start", &id).await);
+    // Random, but hardly ever as short as the test.
+    let days = Duration::from_secs(20 * 86_400);
+    let backoff = Backoff::default().initial(days).max(days);
+    let mut feed = Client::default().reconnecting(&url).backoff(backoff).start();
+    assert_eq!(connected(&mut feed).await, 1);
+    for event in ["online", "visibilitychange"] {
+        peers.ask("stop?signal=SIGKILL", &id).await;
+        assert!(closed(&mut feed).await.1, "{event}");
+        peers.ask("start", &id).await;
+        let early = within(Duration::from_millis(200), feed.next()).await;
+        assert!(early.is_none(), "{event}: {early:?}");
+        if !target::dispatch(event) {
+            // No document, as in a worker, or no page at all.
+            feed.reconnect();
+        }
+        let attempts = within(Duration::from_secs(10), connected(&mut feed)).await;
+        assert_eq!(attempts, Some(1), "{event}");
+    }
+    feed.start_close(CloseCode::NORMAL, "done").unwrap();
     peers.ask("stop?signal=SIGKILL", &id).await;
 }
