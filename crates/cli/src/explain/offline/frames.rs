@@ -1,16 +1,16 @@
 //! Frames taken apart, whatever the bytes are.
 
-use fullduplex::{CloseCode, Message};
+use std::time::Duration;
+
+use fullduplex::{CloseCode, Message, MessageKind};
+use fullduplex_inspect::{Decoder, DecoderLimits, Violation};
 use fullduplex_proto::deflate::DeflateConfig;
 use fullduplex_proto::frame::{OpCode, RawFrameHeader, Role};
 use fullduplex_proto::handshake::Extension;
-use fullduplex_proto::{
-    Assembler, CloseFrame, Limits, MessageEvent, PerMessageDeflate, ProtocolError, ReceiveBuffer,
-    Receiver,
-};
+use fullduplex_proto::{CloseFrame, DeflateParams, ProtocolError};
 
-/// The longest message that is put together, in bytes: a compressed one may be of any length.
-const MAX_MESSAGE: u64 = 64 << 20;
+/// The most bytes that are kept of a message: a compressed one may be of any length.
+const MAX_MESSAGE: usize = 64 << 20;
 
 /// One frame, legal or not.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Frame<'a> {
     /// Whether a receiver ignores it, because of what was before.
     pub(super) is_ignored: bool,
     /// What is complete with this frame.
-    pub(super) complete: Vec<Complete>,
+    pub(super) complete: Option<Complete>,
 }
 
 /// What is complete with a frame.
@@ -76,98 +76,67 @@ impl Frame<'_> {
 /// Takes bytes apart.
 pub(super) fn dissect(bytes: &[u8]) -> Dissection<'_> {
     let mut frames = Vec::new();
-    let mut ends = [End::new(Role::Server), End::new(Role::Client)];
+    let mut decoders = [decoder(Role::Client), decoder(Role::Server)];
     let mut offset = 0;
     while let Some(header) = RawFrameHeader::decode(&bytes[offset..]) {
         let begin = offset + header.header_len();
         let rest = bytes.len() - begin;
         let len = usize::try_from(header.payload_len()).map_or(rest, |len| len.min(rest));
-        let wire_payload = &bytes[begin..begin + len];
-        let mut payload = wire_payload.to_vec();
-        if let Some(key) = header.key() {
-            for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
-                *byte ^= key;
-            }
-        }
-        // Masked frames come from a client, so a server receives them.
-        let end = &mut ends[usize::from(header.key().is_none())];
-        let is_ignored = end.is_over;
-        let (complete, violation) = end.receive(&bytes[offset..begin + len]);
+        // Masked frames come from a client.
+        let decoder = &mut decoders[usize::from(header.key().is_none())];
+        let mut frame = None;
+        decoder.push(&bytes[offset..begin + len], Duration::ZERO, |whole| frame = Some(whole));
+        let Some(frame) = frame.or_else(|| decoder.finish()) else { break };
+        let violation = match frame.violation {
+            Some(Violation::Rule(error)) if !frame.is_ignored => Some(error),
+            _ => None,
+        };
+        let is_read = !frame.is_ignored && violation.is_none() && frame.missing() == 0;
         frames.push(Frame {
             offset,
             header,
             header_bytes: &bytes[offset..begin],
-            wire_payload,
-            payload,
+            wire_payload: &bytes[begin..begin + len],
+            complete: complete(&frame).filter(|_| is_read),
+            payload: frame.payload.into(),
             violation,
-            is_ignored,
-            complete,
+            is_ignored: frame.is_ignored,
         });
         offset = begin + len;
     }
     Dissection { frames, rest: &bytes[offset..] }
 }
 
-/// An endpoint that receives one direction.
-struct End {
-    receiver: Receiver,
-    buffer: ReceiveBuffer,
-    assembler: Assembler,
-    /// Whether it ignores what follows: a rule was broken, or a Close arrived.
-    is_over: bool,
+fn decoder(sender: Role) -> Decoder {
+    let limits = DecoderLimits::default().max_payload(MAX_MESSAGE).max_inflated(MAX_MESSAGE as u64);
+    Decoder::new(sender).with_deflate(deflate()).with_limits(limits)
 }
 
-impl End {
-    fn new(role: Role) -> Self {
-        let limits = Limits::default().max_message_size(MAX_MESSAGE).max_fragments(u32::MAX);
-        let mut receiver = Receiver::new(role, limits.max_control_rate(u32::MAX));
-        if let Some(deflate) = deflate() {
-            receiver = receiver.with_deflate(&deflate);
+/// Returns what is complete with a frame.
+fn complete(frame: &fullduplex_inspect::Frame) -> Option<Complete> {
+    match frame.opcode()? {
+        OpCode::Ping => Some(Complete::Ping(frame.payload.to_vec())),
+        OpCode::Pong => Some(Complete::Pong(frame.payload.to_vec())),
+        OpCode::Close => CloseFrame::parse(&frame.payload).ok().map(Complete::Close),
+        _ => {
+            let message = frame.message.as_ref()?;
+            let is_whole = message.len == message.payload.len() as u64;
+            let payload = message.payload.clone();
+            let message = match message.inflation_stop {
+                Some(_) => None,
+                None if message.kind == MessageKind::Binary => Some(Message::Binary(payload)),
+                None => String::from_utf8(payload.into()).ok().map(Message::from),
+            };
+            message.filter(|_| is_whole).map(Complete::Message)
         }
-        Self {
-            receiver,
-            buffer: ReceiveBuffer::default(),
-            assembler: Assembler::default(),
-            is_over: false,
-        }
-    }
-
-    /// Receives one frame, or the start of it.
-    fn receive(&mut self, bytes: &[u8]) -> (Vec<Complete>, Option<ProtocolError>) {
-        let mut complete = Vec::new();
-        self.buffer.bytes_mut().extend_from_slice(bytes);
-        while !self.is_over {
-            match self.buffer.next(&mut self.receiver, &mut self.assembler) {
-                Ok(None) => break,
-                Ok(Some(event)) => {
-                    self.is_over = matches!(event, MessageEvent::Close(_));
-                    complete.push(match event {
-                        MessageEvent::Message(message) => Complete::Message(message),
-                        MessageEvent::Ping(payload) => Complete::Ping(payload.to_vec()),
-                        MessageEvent::Pong(payload) => Complete::Pong(payload.to_vec()),
-                        MessageEvent::Close(frame) => Complete::Close(frame),
-                    });
-                }
-                // A limit, which breaks none.
-                Err(ProtocolError::MessageTooBig { .. }) => {
-                    self.is_over = true;
-                    return (complete, None);
-                }
-                Err(error) => {
-                    self.is_over = true;
-                    return (complete, Some(error));
-                }
-            }
-        }
-        (complete, None)
     }
 }
 
 /// Returns compression with the largest window, which any sender's fits into.
-fn deflate() -> Option<PerMessageDeflate> {
+fn deflate() -> Option<DeflateParams> {
     let config = DeflateConfig::default().receive_window_bits(15).send_window_bits(15);
     let agreed = Extension::new("permessage-deflate").ok()?;
-    config.check(&[agreed]).ok()?
+    Some(config.check(&[agreed]).ok()??.params())
 }
 
 /// Returns the code of a Close that breaks a rule by it.
@@ -188,8 +157,8 @@ mod tests {
 
     /// Returns the text that is complete with this frame, and is all that is.
     fn text_of<'a>(frame: &'a Frame<'_>) -> Option<&'a str> {
-        match &frame.complete[..] {
-            [Complete::Message(Message::Text(text))] => Some(text),
+        match &frame.complete {
+            Some(Complete::Message(Message::Text(text))) => Some(text),
             _ => None,
         }
     }
@@ -201,7 +170,7 @@ mod tests {
         assert!(frame.is_of_client() && frame.violation.is_none() && frame.missing() == 0);
         assert_eq!(text_of(&frame), Some("Hello"));
         let frame = one(b"\x88\x06\x0f\xa1gone");
-        let [Complete::Close(Some(close))] = &frame.complete[..] else { panic!("{frame:?}") };
+        let Some(Complete::Close(Some(close))) = &frame.complete else { panic!("{frame:?}") };
         assert_eq!((close.code.get(), &*close.reason), (4001, "gone"));
     }
 

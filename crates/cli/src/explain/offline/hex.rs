@@ -61,7 +61,7 @@ fn write_frame(out: &mut String, number: usize, frame: &Frame<'_>) -> std::fmt::
         row(out, &hex(&key), "masking key")?;
     }
     write_payload(out, frame)?;
-    for complete in &frame.complete {
+    if let Some(complete) = &frame.complete {
         writeln!(out, "  {}", describe_complete(complete))?;
     }
     if let Some(violation) = &frame.violation {
