@@ -150,6 +150,11 @@ impl Sender {
         self.wait(|shared| shared.lock().protocol.is_ready(len).then_some(())).await;
     }
 
+    /// Waits until the queue is empty, or the session ends.
+    pub(crate) async fn drained(&self) {
+        self.wait(|shared| (shared.lock().protocol.queued_bytes() == 0).then_some(())).await;
+    }
+
     /// Closes the session once what is queued is sent: by a close packet if it polls, and by a
     /// Close frame on a WebSocket. Nothing can be sent after this.
     pub fn close(&self, reason: EndReason) {

@@ -75,11 +75,17 @@ impl RequestError {
     /// Returns the response.
     fn response(self) -> Response<Bytes> {
         let (code, message) = self.code_and_message();
-        let content = format!(r#"{{"code":{code},"message":"{message}"}}"#);
+        let content = match self {
+            // As of the official server, which answers it before the request is handled.
+            Self::ContentTooLarge => String::new(),
+            _ => format!(r#"{{"code":{code},"message":"{message}"}}"#),
+        };
         let mut response = Response::new(content.into());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self != Self::ContentTooLarge {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         if matches!(self, Self::Unavailable | Self::TooMany) {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -120,5 +126,7 @@ mod tests {
         let limited = RequestError::from(AdmissionError::PerAddress).response();
         assert_eq!(limited.status(), 429);
         assert!(limited.headers().contains_key(RETRY_AFTER));
+        let too_large = RequestError::ContentTooLarge.response();
+        assert!(too_large.status() == 413 && too_large.body().is_empty());
     }
 }

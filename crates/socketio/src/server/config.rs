@@ -28,7 +28,7 @@ pub enum SlowPolicy {
     /// The message is dropped for this client, and counted.
     Drop {
         /// The event that tells the client the number of dropped messages, before the next one that
-        /// it receives. `None` tells it nothing.
+        /// it receives, or when it has caught up. `None` tells it nothing.
         event: Option<Arc<str>>,
     },
     /// A message with a [key](crate::Broadcast::keyed) takes the place of one with the same key

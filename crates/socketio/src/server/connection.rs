@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -44,6 +45,8 @@ struct Connection {
     tasks: Tasks<Part, Output>,
     /// Ends the connection if it is in no namespace by then.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Is ready when the client, of which messages were dropped, has caught up.
+    catching_up: Option<BoxFuture<'static, ()>>,
     is_open: bool,
 }
 
@@ -54,6 +57,7 @@ pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
         sender: session.sender().clone(),
         shared: shared.clone(),
         changed: Notify::new(),
+        owes_report: AtomicBool::new(false),
     };
     let mut connection = Connection {
         core: Arc::new(core),
@@ -61,18 +65,21 @@ pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
         slots: Vec::new(),
         tasks: Tasks::new(),
         deadline: None,
+        catching_up: None,
         is_open: true,
     };
     while connection.is_open || !connection.is_done() {
         connection.set_deadline();
+        connection.watch_queue();
         let reads = connection.is_open && !connection.is_backlogged();
-        let Connection { core, tasks, deadline, .. } = &mut connection;
+        let Connection { core, tasks, deadline, catching_up, .. } = &mut connection;
         tokio::select! {
             (part, output) = tasks.next(), if !tasks.is_empty() => {
                 connection.finished(part, output);
             }
             () = core.changed.notified() => {}
             () = expired(deadline) => connection.fail(DisconnectReason::ForcedClose),
+            () = caught_up(catching_up) => connection.report_dropped(),
             data = session.recv(), if reads => match data {
                 Some(data) => connection.receive(&session, data),
                 None => connection.ended(),
@@ -86,6 +93,14 @@ pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
 async fn expired(deadline: &mut Option<Pin<Box<Sleep>>>) {
     match deadline {
         Some(sleep) => sleep.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a client has caught up, or for ever if it need not.
+async fn caught_up(catching_up: &mut Option<BoxFuture<'static, ()>>) {
+    match catching_up {
+        Some(caught_up) => caught_up.await,
         None => std::future::pending().await,
     }
 }
@@ -119,6 +134,25 @@ impl Connection {
         } else if self.deadline.is_none() {
             let until = Instant::now() + self.core.shared.config.connect_timeout;
             self.deadline = Some(Box::pin(sleep_until(until)));
+        }
+    }
+
+    // ----- Dropped messages -----
+
+    /// Begins to wait until the client has caught up, if it has to be told then what it missed.
+    fn watch_queue(&mut self) {
+        if self.catching_up.is_none() && self.core.owes_report.swap(false, Ordering::AcqRel) {
+            let sender = self.core.sender.clone();
+            self.catching_up = Some(Box::pin(async move { sender.drained().await }));
+        }
+    }
+
+    fn report_dropped(&mut self) {
+        self.catching_up = None;
+        for slot in &self.slots {
+            if let SlotState::Open { core, .. } = &slot.state {
+                core.report_what_was_dropped();
+            }
         }
     }
 

@@ -24,8 +24,11 @@ use crate::trace::Span;
 pub(super) struct ConnectionCore {
     pub(super) sender: Sender,
     pub(super) shared: Arc<ServerShared>,
-    /// Wakes the connection's task: a socket was closed, or waits for its end.
+    /// Wakes the connection's task: a socket was closed, or waits for its end, or has to be told
+    /// what was dropped.
     pub(super) changed: Notify,
+    /// Whether a socket has to be told what was dropped, once its client has caught up.
+    pub(super) owes_report: AtomicBool,
 }
 
 /// What the handles of a socket share.

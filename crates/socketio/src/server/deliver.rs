@@ -114,7 +114,21 @@ impl SocketCore {
         self.connection.shared.counters.dropped();
         self.dropped_total.fetch_add(1, Ordering::Relaxed);
         let dropped = self.dropped_now.fetch_add(1, Ordering::Relaxed) + 1;
+        if dropped == 1 && matches!(self.slow_policy(), SlowPolicy::Drop { event: Some(_) }) {
+            self.connection.owes_report.store(true, Ordering::Release);
+            self.connection.changed.notify_one();
+        }
         Attempt::Done(Delivery::Dropped(dropped))
+    }
+
+    /// Tells the client how many messages it missed, as it has caught up and no other message has
+    /// told it.
+    pub(super) fn report_what_was_dropped(&self) {
+        // No broadcast may report the same ones meanwhile.
+        let _state = self.namespace.lock();
+        if self.reason().is_none() {
+            self.report_dropped(&self.slow_policy(), 0);
+        }
     }
 
     /// Tells the client how many messages it missed, if it is to be told, and if there is room for
@@ -140,7 +154,7 @@ impl SocketCore {
         }
         let is_reported = sender.send(&message) != SendOutcome::Full;
         if is_reported {
-            self.dropped_now.store(0, Ordering::Relaxed);
+            self.dropped_now.fetch_sub(dropped, Ordering::Relaxed);
         }
         is_reported
     }
