@@ -57,7 +57,9 @@ async fn serve(
         .serve_handshakes(move |handshake: Handshake| {
             let engine = engine.clone();
             async move {
-                tokio::time::sleep(delay).await;
+                if opens(handshake.request().uri()) {
+                    tokio::time::sleep(delay).await;
+                }
                 if is_denied(handshake.request().uri()) {
                     let mut forbidden = Response::new(Vec::new());
                     *forbidden.status_mut() = StatusCode::FORBIDDEN;
@@ -70,6 +72,11 @@ async fn serve(
             }
         })
         .await
+}
+
+/// Whether a request opens a session.
+fn opens(uri: &Uri) -> bool {
+    !query(uri.query().unwrap_or_default()).contains_key("sid")
 }
 
 fn is_denied(uri: &Uri) -> bool {
@@ -100,6 +107,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Self { mut inner, cookies, delay } = self.clone();
+        let opens = opens(request.uri());
         let query = query(request.uri().query().unwrap_or_default());
         if is_denied(request.uri()) {
             *request.uri_mut() = Uri::from_static("/denied");
@@ -111,9 +119,11 @@ where
             let mut cookies = cookies.lock().unwrap_or_else(PoisonError::into_inner);
             cookies.insert(sid.clone(), cookie.to_owned());
         }
-        let sets_cookies = cookies.is_some() && !query.contains_key("sid");
+        let sets_cookies = cookies.is_some() && opens;
         Box::pin(async move {
-            tokio::time::sleep(delay).await;
+            if opens {
+                tokio::time::sleep(delay).await;
+            }
             let mut response = inner.call(request).await?;
             for cookie in COOKIES.iter().filter(|_| sets_cookies) {
                 response.headers_mut().append(SET_COOKIE, HeaderValue::from_static(cookie));

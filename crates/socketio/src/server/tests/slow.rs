@@ -48,7 +48,7 @@ async fn slow_client_whose_messages_are_dropped_is_told_how_many() {
         assert!(client.next().await.starts_with(r#"2["m","#));
         received += 1;
     }
-    // It is told though nothing else is sent.
+    // The client hears of it though nothing else is sent.
     assert_eq!(client.next().await, format!(r#"2["missed",{}]"#, dropped + 1));
     assert!(socket.emit("end", ()).await.is_accepted());
     assert_eq!(client.next().await, r#"2["end"]"#);
