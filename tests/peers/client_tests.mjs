@@ -53,9 +53,20 @@ async function inBrowser(browserName, place, executablePath, page, peers) {
     await tab.waitForFunction("globalThis.done", { timeout: 2 * MINUTES, polling: 100 })
       .catch(error => console.error(`${name}: ${error.message}`));
     print(name, await tab.evaluate(() => lines));
+    if (place === "window") print(name, [await hello(tab)]);
   } finally {
     await browser.close();
   }
+}
+
+/** Runs the smallest client, `hello`, in a window of a browser. */
+async function hello(tab) {
+  const said = await tab.evaluate(async url => {
+    const program = await import("./hello.js");
+    await program.default();
+    return program.hello(url);
+  }, `ws://${server}/echo`).catch(error => error.message);
+  return said.startsWith("hello; 1000") ? "ok hello_is_echoed" : `not ok hello_is_echoed: ${said}`;
 }
 
 /** Holds the smallest client, `hello`, to these bytes after gzip, and with its JavaScript. */
@@ -67,8 +78,10 @@ function checkSize(wasmLimit, wholeLimit) {
 }
 
 checkSize(WASM_LIMIT, WHOLE_LIMIT);
-await serving(FDX, ["--any-origin", "--subprotocol", "chat", "--max-message-size", "16777216"], ({ url }) =>
-  withServers(FDX, new URL(url).host, [HERE, WASM], async (page, peers) => {
+let server;
+await serving(FDX, ["--any-origin", "--subprotocol", "chat", "--max-message-size", "16777216"], ({ url }) => {
+  server = new URL(url).host;
+  return withServers(FDX, server, [HERE, WASM], async (page, peers) => {
     const web = [`${HERE}/program.mjs`, WASM];
     // Two at once: most of them wait most of the time.
     const first = async () => {
@@ -92,5 +105,6 @@ await serving(FDX, ["--any-origin", "--subprotocol", "chat", "--max-message-size
       console.log(`not ok client tests: ${String(reason.message).split("\n")[0]}`);
       process.exitCode = 1;
     }
-  }));
+  });
+});
 process.exit();

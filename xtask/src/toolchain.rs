@@ -51,6 +51,11 @@ impl Toolchain {
         Ok(Self::Debian(script))
     }
 
+    /// Whether clippy knows this compiler's standard library.
+    pub(crate) fn has_clippy(&self) -> bool {
+        matches!(self, Self::Own)
+    }
+
     /// A command of cargo that compiles for this target: the words, then others of the caller.
     pub(crate) fn cargo(&self, words: &[&str], for_target: &str) -> Command {
         let mut cargo = command("cargo");

@@ -13,6 +13,7 @@ use crate::toolchain::{BARE, Toolchain, WEB, folder};
 use crate::{Outcome, Tally, cargo_tests, env, peers};
 
 const PROGRAMS: [&str; 3] = ["chromium", "firefox-esr", "nginx"];
+const CLIENT: &str = "fullduplex";
 const TESTS: &str = "fullduplex-client-tests";
 const EXAMPLE: &str = "fullduplex-chat-client";
 const BARE_METAL: &str = "fullduplex-bare-metal";
@@ -60,6 +61,11 @@ impl Pages {
     /// Builds the tests and the example, and writes their JavaScript.
     fn build(toolchain: &Toolchain) -> Result<Self, String> {
         let bindgen = bindgen()?;
+        if toolchain.has_clippy() {
+            let clippy =
+                ["clippy", "--quiet", "--locked", "-p", CLIENT, "-p", TESTS, "-p", EXAMPLE];
+            execute(toolchain.cargo(&clippy, WEB).args(["--", "-D", "warnings"]))?;
+        }
         let build =
             ["build", "--quiet", "--locked", "--profile", "web", "-p", TESTS, "-p", EXAMPLE];
         execute(&mut toolchain.cargo(&build, WEB))?;
