@@ -112,7 +112,7 @@ async fn connect_that_is_dropped_leaves_nothing() {
             }
             points += 1;
         }
-        // Each way has many steps.
-        assert!(points >= 8, "{way:?}: {points}");
+        // Each way has several steps; HTTP/2 without TLS has the fewest.
+        assert!(points >= 5, "{way:?}: {points}");
     }
 }
