@@ -132,9 +132,14 @@ impl Packet {
     /// Decodes a text message of a WebSocket.
     ///
     /// # Errors
-    /// The text is empty, or its first byte is not the type of a packet.
+    /// The text is empty, its first byte is not the type of a packet, or what follows `b` is not
+    /// base64.
     pub fn decode_text(text: Utf8Bytes) -> Result<Self, DecodeError> {
         let kind = *text.as_bytes().first().ok_or(DecodeError::Empty)?;
+        // A client that was told to use base64 does so on a WebSocket as well.
+        if kind == b'b' {
+            return decode_base64(&text.as_bytes()[1..]);
+        }
         // The bytes after an ASCII character are UTF-8 again.
         let rest = || Utf8Bytes::try_from(text.into_bytes().slice(1..));
         decode(kind, || rest().map_err(|_| DecodeError::NotUtf8))
@@ -155,8 +160,7 @@ impl Packet {
     pub(crate) fn decode_in_payload(encoded: &Bytes) -> Result<Self, DecodeError> {
         let kind = *encoded.first().ok_or(DecodeError::Empty)?;
         if kind == b'b' {
-            let bytes = BASE64.decode(&encoded[1..]).map_err(|_| DecodeError::NotBase64)?;
-            return Ok(Self::Message(Data::Binary(bytes.into())));
+            return decode_base64(&encoded[1..]);
         }
         decode(kind, || {
             let rest = encoded.slice(1..);
@@ -179,6 +183,12 @@ impl Packet {
         };
         Message::text(format!("{kind}{rest}"))
     }
+}
+
+/// Decodes a binary message from its base64.
+fn decode_base64(encoded: &[u8]) -> Result<Packet, DecodeError> {
+    let bytes = BASE64.decode(encoded).map_err(|_| DecodeError::NotBase64)?;
+    Ok(Packet::Message(Data::Binary(bytes.into())))
 }
 
 /// Decodes a packet of text; `rest` returns what follows its type.
@@ -221,8 +231,10 @@ mod tests {
         assert_eq!(decode("6"), Ok(Packet::Noop));
         assert_eq!(decode(""), Err(DecodeError::Empty));
         assert_eq!(decode("7"), Err(DecodeError::UnknownType(b'7')));
-        // Base64 is for payloads only.
-        assert_eq!(decode("bAQID"), Err(DecodeError::UnknownType(b'b')));
+        // The official client sends base64 here too if it has the option `forceBase64`.
+        let binary = Packet::Message(Data::Binary(Bytes::from_static(&[1, 2, 3])));
+        assert_eq!(decode("bAQID"), Ok(binary));
+        assert_eq!(decode("b*"), Err(DecodeError::NotBase64));
     }
 
     #[test]

@@ -233,3 +233,17 @@ async fn values_that_can_not_be_serialized_are_told() {
     assert!(matches!(delivery, Delivery::Invalid(EncodeError::Unserializable(_))));
     assert!(Args::none().is_empty());
 }
+
+#[tokio::test]
+async fn acknowledgement_of_null_has_an_argument_and_one_of_nothing_has_none() {
+    let io = SocketIo::default();
+    io.of("/")
+        .on("null", async |_: Socket, value: Value| value)
+        .on("nothing", async |_: Socket, (): ()| ())
+        .open();
+    let mut client = Client::connected(&io).await;
+    client.send(r#"20["null",null]"#).await;
+    assert_eq!(client.next().await, "30[null]");
+    client.send(r#"21["nothing"]"#).await;
+    assert_eq!(client.next().await, "31[]");
+}
