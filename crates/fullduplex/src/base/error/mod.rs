@@ -317,7 +317,10 @@ impl Error {
     ///   a fault of the local side (1002, 1003, 1007 to 1010).
     ///
     /// It may not after everything else: a certificate that is not trusted, rejected credentials, a
-    /// broken rule, a limit of the local side, a wrong call.
+    /// broken rule, a limit of the local side in the handshake, a wrong call.
+    ///
+    /// In a page each failure to connect counts as one of the network, as a browser does not tell
+    /// why it failed.
     pub fn is_retryable(&self) -> bool {
         is_worth_retrying(match (&self.0.response, self.0.failure) {
             (Some(response), _) => AttemptFailure::Answered {

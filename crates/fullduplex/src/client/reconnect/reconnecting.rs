@@ -84,10 +84,11 @@ impl ReconnectBuilder {
 /// Keep calling [`next`](Self::next): after 16 unread events the client stops reading and no longer
 /// answers Pings. It is the server's keepalive that counts then, not the client's: a server with
 /// one closes the connection (one of this library after 30 s to 40 s by default), a server without
-/// one waits. The reason in the next event depends on which the client notices first: the server's
-/// Close or a failed write.
+/// one waits. In a page it is the browser that answers Pings, whatever the application reads. The
+/// reason in the next event depends on which the client notices first: the server's Close or a
+/// failed write.
 ///
-/// When it is dropped, the connection is closed with code 1001.
+/// When it is dropped, the connection is closed with code 1001, in a page without a code.
 #[doc(alias = "retry")]
 #[doc(alias = "reconnecting-websocket")]
 #[derive(Debug)]
