@@ -61,7 +61,12 @@ fn make_archive() -> Result<PathBuf, String> {
 /// A static glibc resolves names by itself: its modules for files and DNS are a part of it since
 /// version 2.34. The crate `getrandom` would look for glibc's function by name while the program
 /// runs, not find it, and need `/dev/urandom`.
-const RUSTFLAGS: &str = "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"";
+///
+/// Rust's linker, LLD, merges functions with the same code, and packs relative relocations, which
+/// glibc reads since version 2.36.
+const RUSTFLAGS: &str = "-C target-feature=+crt-static -C link-arg=-Wl,--icf=safe \
+                         -C link-arg=-Wl,-z,pack-relative-relocs \
+                         --cfg getrandom_backend=\"linux_getrandom\"";
 
 /// Builds `fdx` without symbols and linked statically, and returns where it is.
 fn build() -> Result<PathBuf, String> {
