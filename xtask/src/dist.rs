@@ -75,5 +75,10 @@ fn build() -> Result<PathBuf, String> {
     build.args(["--target", TRIPLE]).env("RUSTFLAGS", RUSTFLAGS);
     run(&mut build)?;
     let fdx = target().join(TRIPLE).join("dist/fdx");
-    Path::new(&fdx).is_file().then_some(fdx).ok_or_else(|| "fdx was not built".into())
+    if !Path::new(&fdx).is_file() {
+        return Err("fdx was not built".into());
+    }
+    // Cargo forgets `strip` of a profile where a package has a level of its own.
+    run(command("strip").arg(&fdx))?;
+    Ok(fdx)
 }
