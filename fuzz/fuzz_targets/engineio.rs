@@ -17,7 +17,9 @@ fuzz_target!(|bytes: &[u8]| {
         && let Ok(packet) = Packet::decode_text(text.clone())
     {
         let has_data = matches!(packet, Packet::Open(_) | Packet::Ping(_) | Packet::Pong(_));
-        if has_data || matches!(packet, Packet::Message(_)) {
+        // Base64 is written as a binary message.
+        let is_base64 = text.starts_with('b');
+        if has_data || (matches!(packet, Packet::Message(_)) && !is_base64) {
             assert_eq!(packet.clone().encode(), Message::Text(text));
         }
         again(packet);
