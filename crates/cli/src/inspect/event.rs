@@ -1,4 +1,4 @@
-//! What is seen on connections, and those who are told of it.
+//! The events of relayed connections, and the outputs that receive them.
 
 use std::net::SocketAddr;
 use std::ops::Deref;

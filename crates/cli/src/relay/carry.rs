@@ -14,8 +14,8 @@ use super::ends::{Ends, SocketEnd, StreamEnd, WatchEnd};
 /// The default of `--half-close-timeout`.
 pub(crate) const HALF_CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The time for a WebSocket to close after the connection was cut, and how much later than the
-/// half-close time-out the library gives up by itself.
+/// The time for a WebSocket to close after the connection was cut. The library's own time-out for a
+/// half-closed connection is longer than [`HALF_CLOSE_TIMEOUT`] by as much.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most bytes of each direction that wait between the two, and of a message that is sent.

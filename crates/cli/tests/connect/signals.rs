@@ -141,7 +141,7 @@ fn interrupt_ends_it_though_nobody_reads_the_output() {
     ends_quickly("-INT", 130, || settled(flooded()));
 }
 
-/// Starts a flooded client whose frames nobody reads.
+/// Starts a flooded client with `--frames`, whose standard error is not read.
 fn with_unread_frames(options: &[&str]) -> Child {
     let (url, _) = accepting(|mut stream| {
         let block = b"\x81\x04tick".repeat(1000);

@@ -1,4 +1,4 @@
-//! The page of `--page`: who gets it, and what it is told.
+//! The page of `--page`: which requests may open it, and which events it receives.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

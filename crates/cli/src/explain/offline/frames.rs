@@ -205,7 +205,7 @@ mod tests {
             let dissection = dissect(bytes);
             assert_eq!(dissection.frames[0].violation, Some(violation), "{bytes:x?}");
         }
-        // There is no rule about the length of a message.
+        // RFC 6455 has no limit on the length of a message.
         let long = dissect(b"\x82\x7f\0\0\0\0\0\x20\0\0A");
         assert!(long.frames[0].violation.is_none() && long.frames[0].missing() == (2 << 20) - 1);
         let longest = dissect(b"\x82\x7f\0\x20\0\0\0\0\0\0A");

@@ -110,7 +110,7 @@ impl<S: Transport> Writer<S> {
         self.check_runtime(state)?;
         state.check_writer()?;
         state.ensure_buffer();
-        // Looked at once, as the payload of text and that of binary messages are told apart.
+        // Taken once: each call looks whether the message is text or binary.
         let (kind, payload) = (message.kind(), message.as_bytes());
         let len = payload.len();
         if self.compresses {
