@@ -1,6 +1,7 @@
 //! What the commands share: parsers of option values, escapes for a terminal, signals,
 //! standard error.
 
+pub(crate) mod accept;
 pub(crate) mod deflate;
 pub(crate) mod escape;
 pub(crate) mod files;

@@ -9,18 +9,15 @@ use fullduplex::client::ConnectEvent;
 use fullduplex::server::listen::Listener;
 use fullduplex::{Client, Error, NetStream, WebSocket};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::sleep;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::args::Args;
+use crate::base::accept::{Accepted, Stopped, accept, stop};
 use crate::base::escape::printable;
 use crate::client::{connect_error, connect_error_details, verbose};
 use crate::relay::{carry, reset};
 use crate::serve::connection_log::{ConnectionLog, LogFormat};
 use crate::serve::log::log_line;
-
-/// The pause after an error of `accept` that persists, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 pub(super) struct Connections {
@@ -57,9 +54,6 @@ pub(super) fn log_connect_event(event: &ConnectEvent<'_>) {
     }
 }
 
-/// Becomes true when the program is asked to end.
-type Stopped = watch::Receiver<bool>;
-
 impl Connections {
     /// Creates the state for at most `max_connections` connections; `None` for any number.
     pub(super) fn new(args: &Args, client: Client, max_connections: Option<u32>) -> Self {
@@ -79,50 +73,21 @@ impl Connections {
     pub(super) async fn accept(
         self: Arc<Self>,
         listener: Listener,
-        mut stopped: Stopped,
+        stopped: Stopped,
         open: mpsc::Sender<()>,
     ) {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stop(&mut stopped) => return,
-                accepted = self.next(&listener) => accepted,
-            };
-            match accepted {
-                Ok((socket, from, permit)) => {
-                    let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
-                    tokio::spawn(async move {
-                        this.forward(socket, from, stopped, open).await;
-                        drop(permit);
-                    });
-                }
-                // It is of one connection, which has ended.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    log_line!("fdx forward: accepting a connection: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Accepts a connection when there are not too many. Cancelling it loses none.
-    async fn next(
-        &self,
-        listener: &Listener,
-    ) -> io::Result<(NetStream, Option<SocketAddr>, OwnedSemaphorePermit)> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (socket, from): (NetStream, Option<SocketAddr>) = match listener {
-            Listener::Tcp(listener) => {
-                let (socket, from) = listener.accept().await?;
-                socket.set_nodelay(true)?;
-                (socket.into(), Some(from))
-            }
-            #[cfg(unix)]
-            Listener::Unix(listener) => (listener.accept().await?.0.into(), None),
-            _ => return Err(io::ErrorKind::Unsupported.into()),
+        let permits = self.permits.clone();
+        let failed = |error: &io::Error| {
+            log_line!("fdx forward: accepting a connection: {error}");
         };
-        Ok((socket, from, permit))
+        let each = |accepted: Accepted| {
+            let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
+            tokio::spawn(async move {
+                this.forward(accepted.socket, accepted.from, stopped, open).await;
+                drop(accepted.permit);
+            });
+        };
+        accept(listener, permits, stopped.clone(), failed, each).await;
     }
 
     /// Opens a WebSocket for a connection, and carries the bytes of both.
@@ -176,12 +141,6 @@ impl Connections {
             *last = text;
         }
     }
-}
-
-/// Waits until the program is asked to end.
-async fn stop(stopped: &mut Stopped) {
-    // An error says that the program has ended.
-    let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
 }
 
 /// Returns the name of a connection in lines of text: its address, or "unix".

@@ -9,24 +9,19 @@ use std::time::Duration;
 use fullduplex::server::listen::Listener;
 use fullduplex::server::tls::ServerTls;
 use fullduplex::{Client, NetStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use super::connection::pass;
 use super::event::Event;
 use super::exchange::{Exchange, Rewriting};
 use super::observer::{Observer, Sinks};
+use crate::base::accept::{Accepted, Stopped, accept, stop};
 use crate::base::stderr;
 use crate::client::{connect_error, connect_error_details};
 
-/// The pause after an error of `accept` that persists, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// The time for the TLS handshake of a client.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Becomes true when the program is asked to end.
-pub(super) type Stopped = watch::Receiver<bool>;
 
 /// What all connections share.
 pub(super) struct Relay {
@@ -44,50 +39,21 @@ impl Relay {
     pub(super) async fn accept(
         self: Arc<Self>,
         listener: Listener,
-        mut stopped: Stopped,
+        stopped: Stopped,
         open: mpsc::Sender<()>,
     ) {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = stop(&mut stopped) => return,
-                accepted = self.next(&listener) => accepted,
-            };
-            match accepted {
-                Ok((socket, from, permit)) => {
-                    let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
-                    tokio::spawn(async move {
-                        this.relay(socket, from, stopped).await;
-                        drop((permit, open));
-                    });
-                }
-                // It is of one connection, which has ended.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    stderr::push_line(&format!("fdx inspect: accepting a connection: {error}"));
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Accepts a connection when there are not too many. Cancelling it loses none.
-    async fn next(
-        &self,
-        listener: &Listener,
-    ) -> io::Result<(NetStream, Option<SocketAddr>, OwnedSemaphorePermit)> {
-        let permit = self.permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (socket, from): (NetStream, Option<SocketAddr>) = match listener {
-            Listener::Tcp(listener) => {
-                let (socket, from) = listener.accept().await?;
-                socket.set_nodelay(true)?;
-                (socket.into(), Some(from))
-            }
-            #[cfg(unix)]
-            Listener::Unix(listener) => (listener.accept().await?.0.into(), None),
-            _ => return Err(io::ErrorKind::Unsupported.into()),
+        let permits = self.permits.clone();
+        let failed = |error: &io::Error| {
+            stderr::push_line(&format!("fdx inspect: accepting a connection: {error}"));
         };
-        Ok((socket, from, permit))
+        let each = |accepted: Accepted| {
+            let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
+            tokio::spawn(async move {
+                this.relay(accepted.socket, accepted.from, stopped).await;
+                drop((accepted.permit, open));
+            });
+        };
+        accept(listener, permits, stopped.clone(), failed, each).await;
     }
 
     /// Connects to the target for a connection, and passes the bytes of both.
@@ -136,10 +102,4 @@ impl Relay {
             }
         }
     }
-}
-
-/// Waits until the program is asked to end.
-async fn stop(stopped: &mut Stopped) {
-    // An error says that the program has ended.
-    let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
 }
