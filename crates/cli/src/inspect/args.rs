@@ -1,16 +1,12 @@
 //! The options of `fdx inspect`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args as ClapArgs, value_parser};
-use fullduplex::client::Proxies;
-use fullduplex::{Client, HandshakeLimits};
-use fullduplex_inspect::filter::Filter;
+use clap::Args as ClapArgs;
 
 use super::exchange::{Rewriting, authority};
-use crate::base::values;
-use crate::client::{self, ResolveArgs, SetupError, TlsArgs, url};
+use super::shared_args::SharedArgs;
+use crate::client::url;
 use crate::serve::listen::Address;
 use crate::serve::tls::TlsOptions;
 
@@ -26,7 +22,6 @@ Exit codes:
   1  the address is in use, or a file is missing or can't be used
   2  wrong usage
 129, 130, 143  ended by SIGHUP, Ctrl-C or SIGTERM; connections are reset")]
-#[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Args {
     /// The server behind the relay, such as wss://example.com or :9001
     ///
@@ -50,52 +45,8 @@ pub(crate) struct Args {
     /// rebinding).
     #[arg(long, value_name = "NAME", help_heading = "Request")]
     host: Vec<String>,
-    /// Print a JSON object a line, for machines
-    #[arg(long, help_heading = "Output")]
-    pub(super) json: bool,
-    /// Print only the frames, ends and notes that match, such as 'dir:in size>1k' or bad
-    ///
-    /// The page reference/filter.md of the book has all words of filters. Files and the page have
-    /// all.
-    #[arg(long, value_name = "FILTER", value_parser = Filter::parse, help_heading = "Output")]
-    pub(super) filter: Option<Filter>,
-    /// Hide credentials in heads and URLs, also in files
-    #[arg(long, help_heading = "Output")]
-    pub(super) redact: bool,
-    /// Write all bytes of WebSockets to a recording, as JSON lines
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(super) record: Option<PathBuf>,
-    /// Write the messages of WebSockets to a HAR file at the end
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(super) har: Option<PathBuf>,
-    /// Show what passes on a page in a browser of this machine, on a free port or on this one
-    ///
-    /// Only its URL, which is printed, opens it: it has a token. It has the newest that
-    /// --max-memory has room for.
-    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, require_equals = true,
-          default_missing_value = "127.0.0.1:0", value_parser = Address::parse,
-          help_heading = "Output")]
-    pub(super) page: Option<Address>,
-    /// MiB of memory for the messages of --har, where later ones are left out, and for --page
-    #[arg(long, value_name = "MIB", default_value_t = 256,
-          value_parser = value_parser!(u32).range(1..), help_heading = "Limits")]
-    pub(super) max_memory: u32,
-    /// Connections at the same time; more wait until one of them ends; 0 for no limit
-    #[arg(long, value_name = "N", default_value_t = 1024, help_heading = "Limits")]
-    pub(super) max_connections: u32,
-    /// Give up connecting to the target after this time, 30 by default
-    #[arg(long, value_name = "SECONDS", value_parser = values::timeout,
-          help_heading = "Target")]
-    connect_timeout: Option<Duration>,
-    /// Reach the target by this proxy: http://, https://, socks5:// or socks5h://, or none
-    ///
-    /// By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
-    #[arg(long, value_name = "URL", value_parser = client::proxy, help_heading = "Target")]
-    via: Option<Proxies>,
     #[command(flatten)]
-    resolve: ResolveArgs,
-    #[command(flatten)]
-    tls: TlsArgs,
+    pub(super) shared: SharedArgs,
     /// Clients use TLS, with this certificate and its chain, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS of clients")]
     tls_cert: Option<PathBuf>,
@@ -110,22 +61,6 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Returns the client that connects to the target.
-    pub(super) fn client(&self) -> Result<Client, SetupError> {
-        let mut builder = Client::builder().tls(self.tls.settings(&self.to, false));
-        if let Some(timeout) = self.connect_timeout {
-            let limits = HandshakeLimits::client().handshake_timeout(timeout);
-            builder = builder.connect_timeout(timeout).handshake_limits(limits);
-        }
-        if let Some(proxies) = &self.via {
-            builder = builder.proxies(proxies.clone());
-        }
-        if let Some(resolver) = self.resolve.resolver() {
-            builder = builder.resolver(resolver);
-        }
-        Ok(builder.build()?)
-    }
-
     pub(super) fn rewriting(&self) -> Rewriting {
         Rewriting {
             scheme: if url::has_tls(&self.to) { "wss" } else { "ws" },

@@ -16,6 +16,7 @@ mod output;
 mod page;
 mod redact;
 mod rows;
+mod shared_args;
 
 use std::process::ExitCode;
 use std::slice;
@@ -74,10 +75,12 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal, StartError> {
-    let client = args.client().map_err(|error| (error.to_string(), error.outcome()))?;
+    let client =
+        args.shared.client(&args.to).map_err(|error| (error.to_string(), error.outcome()))?;
     check(&client, &args.to).await?;
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
-    let limit = file_limit::raise(args.max_connections, FileCounts { each: 2, processes: 0 });
+    let limit =
+        file_limit::raise(args.shared.max_connections, FileCounts { each: 2, processes: 0 });
     if let Some(warning) = &limit.warning {
         report!("fdx inspect: warning: {warning}");
     }
@@ -141,27 +144,30 @@ async fn flush(sinks: &Sinks) -> EndSignal {
 
 /// Returns the sinks of what is seen, and the URL of the page.
 fn sinks(args: &Args) -> Result<(Sinks, Option<String>), String> {
-    let redaction = Redaction(args.redact);
-    let max_memory = (args.max_memory as usize).saturating_mul(1 << 20);
-    let mut output: Box<dyn Sink> =
-        if args.json { Box::new(JsonOutput(redaction)) } else { Box::new(TextOutput(redaction)) };
-    if let Some(filter) = &args.filter {
+    let redaction = Redaction(args.shared.redact);
+    let max_memory = (args.shared.max_memory as usize).saturating_mul(1 << 20);
+    let mut output: Box<dyn Sink> = if args.shared.json {
+        Box::new(JsonOutput(redaction))
+    } else {
+        Box::new(TextOutput(redaction))
+    };
+    if let Some(filter) = &args.shared.filter {
         output = Box::new(Filtered::new(filter.clone(), output));
     }
     let mut sinks = vec![output];
-    if let Some(path) = &args.record {
+    if let Some(path) = &args.shared.record {
         let recorder = Recorder::create(path, redaction);
         let failed = |error| format!("--record {}: {error}", path.display());
         sinks.push(Box::new(recorder.map_err(failed)?));
     }
-    if let Some(path) = &args.har {
+    if let Some(path) = &args.shared.har {
         let har = HarFile::create(path, max_memory, redaction);
         let failed = |error| format!("--har {}: {error}", path.display());
         sinks.push(Box::new(har.map_err(failed)?));
     }
     let mut url = None;
-    if let Some(address) = &args.page {
-        let redaction = args.redact.then(fullduplex_inspect::redaction::Redaction::default);
+    if let Some(address) = &args.shared.page {
+        let redaction = args.shared.redact.then(fullduplex_inspect::redaction::Redaction::default);
         let kept = Arc::new(Kept::new(max_memory, redaction));
         url = Some(page::serve(address, kept.clone())?);
         sinks.push(Box::new(kept));
@@ -183,7 +189,7 @@ async fn check(client: &Client, url: &str) -> Result<(), StartError> {
 
 /// Prints the addresses, which a program that starts this one may wait for.
 fn print_addresses(args: &Args, addresses: &[Address], tls: Option<&ServeTls>, page: Option<&str>) {
-    let print = |text: String| line(args.json, &text);
+    let print = |text: String| line(args.shared.json, &text);
     for address in addresses {
         match address {
             Address::Tcp(address) => {
