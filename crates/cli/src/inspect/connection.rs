@@ -1,7 +1,7 @@
 //! One connection: the bytes of both directions between the client and the target.
 //!
-//! Bytes pass as they come. What one end takes not, is not read from the other. FIN becomes FIN,
-//! and any other end a reset.
+//! Bytes pass as they come. What one end takes not, is not read from the other. The regular end of
+//! a direction becomes one, and any other end a reset.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -9,15 +9,21 @@ use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, ready};
+use std::time::Duration;
 
-use fullduplex::{NetStream, Role};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf, split};
+use fullduplex::Role;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::exchange::Exchange;
+use super::transport::Transport;
 
 /// The bytes that are read at a time, and that wait in each direction at most.
 const PIECE: usize = 16 << 10;
+
+/// The time for what a transport sent before it failed as a whole.
+const LAST_BYTES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The two directions of a connection.
 struct Lanes {
@@ -28,64 +34,74 @@ struct Lanes {
 }
 
 /// How a direction ended.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum LaneEnd {
-    Fin,
+    /// As the side that sends has ended it.
+    Regular,
     /// The side that sends has failed.
-    ReadFailed,
+    ReadFailed(io::Error),
     /// The side that receives has failed.
-    WriteFailed,
+    WriteFailed(io::Error),
+    /// The side that receives has failed, and so has what it sends.
+    ReceiverFailed(io::Error),
 }
 
 /// Passes the bytes of both directions until both have ended, either end fails, or `stop` is ready.
-pub(super) async fn pass(
-    client: NetStream,
-    target: NetStream,
+pub(super) async fn pass<C: Transport, T: Transport>(
+    client: C,
+    target: T,
     exchange: Exchange,
     stop: impl Future<Output = ()>,
 ) {
     let lanes = Lanes { exchange: Mutex::new(exchange), answered: Notify::new() };
-    let (mut client_read, mut client_write) = split(client);
-    let (mut target_read, mut target_write) = split(target);
-    let is_clean = {
-        let requests = pin!(lanes.requests(&mut client_read, &mut target_write));
-        let responses = pin!(lanes.responses(&mut target_read, &mut client_write));
+    let (mut client_read, mut client_write) = client.split();
+    let (mut target_read, mut target_write) = target.split();
+    let failure = {
+        let requests = pin!(lanes.requests::<C, T>(&mut client_read, &mut target_write));
+        let responses = pin!(lanes.responses::<C, T>(&mut target_read, &mut client_write));
         tokio::select! {
-            is_clean = both(requests, responses) => is_clean,
+            ended = both(requests, responses) => ended.err().map(Some),
             () = stop => {
                 lanes.lock().observer.note("reset, as fdx ends");
-                false
+                Some(None)
             }
         }
     };
-    if !is_clean {
-        for stream in [client_read.unsplit(client_write), target_read.unsplit(target_write)] {
-            // If it fails, the connection has ended, or is a Unix socket, which has no reset.
-            let _ = stream.set_zero_linger();
-        }
+    if let Some(cause) = failure {
+        C::reset(client_read, client_write, cause.as_ref());
+        T::reset(target_read, target_write, cause.as_ref());
     }
     lanes.lock().observer.close();
 }
 
-/// Waits for both directions, or until one side fails that sends. Returns whether both have ended
-/// with FIN.
+/// Waits for both directions, or until one side fails that sends. Returns what has failed first.
 async fn both(
     mut one: Pin<&mut impl Future<Output = LaneEnd>>,
     mut other: Pin<&mut impl Future<Output = LaneEnd>>,
-) -> bool {
-    // What a side has sent before it failed is still there to be read.
-    let (first, rest) = tokio::select! {
-        end = one.as_mut() => (end, None),
-        end = other.as_mut() => (end, Some(())),
+) -> io::Result<()> {
+    let (first, is_one) = tokio::select! {
+        end = one.as_mut() => (end, true),
+        end = other.as_mut() => (end, false),
     };
-    if first == LaneEnd::ReadFailed {
-        return false;
+    let second = async { if is_one { other.await } else { one.await } };
+    match first {
+        LaneEnd::ReadFailed(error) => Err(error),
+        LaneEnd::Regular => match second.await {
+            LaneEnd::Regular => Ok(()),
+            LaneEnd::ReadFailed(error)
+            | LaneEnd::WriteFailed(error)
+            | LaneEnd::ReceiverFailed(error) => Err(error),
+        },
+        // What a side has sent before it failed is still there to be read.
+        LaneEnd::WriteFailed(error) => {
+            second.await;
+            Err(error)
+        }
+        LaneEnd::ReceiverFailed(error) => {
+            let _ = timeout(LAST_BYTES_TIMEOUT, second).await;
+            Err(error)
+        }
     }
-    let second = match rest {
-        None => other.await,
-        Some(()) => one.await,
-    };
-    first == LaneEnd::Fin && second == LaneEnd::Fin
 }
 
 impl Lanes {
@@ -94,10 +110,10 @@ impl Lanes {
     }
 
     /// Passes on what the client sends.
-    async fn requests(
+    async fn requests<C: Transport, T: Transport>(
         &self,
-        from: &mut ReadHalf<NetStream>,
-        to: &mut WriteHalf<NetStream>,
+        from: &mut C::Reader,
+        to: &mut T::Writer,
     ) -> LaneEnd {
         // What is held back until an answer comes, and how the direction has ended.
         let mut held: Vec<u8> = Vec::new();
@@ -114,14 +130,15 @@ impl Lanes {
                 biased;
                 () = answered => None,
                 read = read_some(from), if held.len() < PIECE => Some(read),
+                error = failure::<T>(to) => return self.write_failed::<T>(Role::Server, error),
             };
             match read {
                 None => {}
                 Some(Ok(bytes)) if !bytes.is_empty() => held.extend(bytes),
-                Some(end) => return self.end_requests(end, held, to).await,
+                Some(end) => return self.end_requests::<C, T>(end, held, to).await,
             }
-            if self.pass_requests(&mut held, to).await.is_err() {
-                return LaneEnd::WriteFailed;
+            if let Err(error) = self.pass_requests(&mut held, to).await {
+                return self.write_failed::<T>(Role::Server, error);
             }
         }
     }
@@ -130,7 +147,7 @@ impl Lanes {
     async fn pass_requests(
         &self,
         held: &mut Vec<u8>,
-        to: &mut WriteHalf<NetStream>,
+        to: &mut (impl AsyncWrite + Unpin),
     ) -> io::Result<()> {
         let is_switched = self.lock().is_switched();
         if is_switched {
@@ -152,38 +169,45 @@ impl Lanes {
     }
 
     /// Ends the client's direction, after an answer if bytes are held back until then.
-    async fn end_requests(
+    async fn end_requests<C: Transport, T: Transport>(
         &self,
         end: io::Result<Vec<u8>>,
         mut held: Vec<u8>,
-        to: &mut WriteHalf<NetStream>,
+        to: &mut T::Writer,
     ) -> LaneEnd {
         while end.is_ok() && !held.is_empty() {
             self.answered.notified().await;
-            if self.pass_requests(&mut held, to).await.is_err() {
-                return LaneEnd::WriteFailed;
+            if let Err(error) = self.pass_requests(&mut held, to).await {
+                return self.write_failed::<T>(Role::Server, error);
             }
         }
         let rest = self.lock().take_unfinished_request();
-        if end.is_ok() && write_rest(to, &rest).await.is_err() {
-            return LaneEnd::WriteFailed;
+        if end.is_ok()
+            && let Err(error) = write_rest(to, &rest).await
+        {
+            return self.write_failed::<T>(Role::Server, error);
         }
-        self.end(Role::Client, end.map(drop), to).await
+        self.end::<C, T>(Role::Client, end.map(drop), to).await
     }
 
     /// Passes on what the server sends.
-    async fn responses(
+    async fn responses<C: Transport, T: Transport>(
         &self,
-        from: &mut ReadHalf<NetStream>,
-        to: &mut WriteHalf<NetStream>,
+        from: &mut T::Reader,
+        to: &mut C::Writer,
     ) -> LaneEnd {
         loop {
-            let bytes = match read_some(from).await {
+            let read = tokio::select! {
+                biased;
+                read = read_some(from) => read,
+                error = failure::<C>(to) => return self.write_failed::<C>(Role::Client, error),
+            };
+            let bytes = match read {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 end => {
                     self.lock().end_responses();
                     self.answered.notify_one();
-                    return self.end(Role::Server, end.map(drop), to).await;
+                    return self.end::<T, C>(Role::Server, end.map(drop), to).await;
                 }
             };
             let written = write_at_once(to, &bytes).await;
@@ -197,38 +221,46 @@ impl Lanes {
                 Ok(written) => write_rest(to, &bytes[written..]).await,
                 Err(error) => Err(error),
             };
-            if written.is_err() {
-                return LaneEnd::WriteFailed;
+            if let Err(error) = written {
+                return self.write_failed::<C>(Role::Client, error);
             }
         }
     }
 
     /// Ends a direction as the side that sends has ended it.
-    async fn end(
+    async fn end<From: Transport, To: Transport>(
         &self,
         sender: Role,
         end: io::Result<()>,
-        to: &mut WriteHalf<NetStream>,
+        to: &mut To::Writer,
     ) -> LaneEnd {
         let how = match &end {
-            Ok(()) => "FIN".to_owned(),
-            Err(error) => match error.kind() {
-                io::ErrorKind::ConnectionReset => "RST".to_owned(),
-                io::ErrorKind::UnexpectedEof => "FIN without close_notify of TLS".to_owned(),
-                _ => error.to_string(),
-            },
+            Ok(()) => From::END.to_owned(),
+            Err(error) => From::failure(error),
         };
         self.lock().observer.end(sender, &how);
-        match end {
-            Ok(()) if to.shutdown().await.is_ok() => LaneEnd::Fin,
-            Ok(()) => LaneEnd::WriteFailed,
-            Err(_) => LaneEnd::ReadFailed,
+        if let Err(error) = end {
+            return LaneEnd::ReadFailed(error);
         }
+        let receiver = if sender == Role::Client { Role::Server } else { Role::Client };
+        match to.shutdown().await {
+            Ok(()) => LaneEnd::Regular,
+            Err(error) => self.write_failed::<To>(receiver, error),
+        }
+    }
+
+    /// Ends a direction whose receiving side has failed.
+    fn write_failed<To: Transport>(&self, receiver: Role, error: io::Error) -> LaneEnd {
+        if !To::FAILS_AS_A_WHOLE {
+            return LaneEnd::WriteFailed(error);
+        }
+        self.lock().observer.end(receiver, &To::failure(&error));
+        LaneEnd::ReceiverFailed(error)
     }
 }
 
 /// Reads what there is, and allocates when something is there. Nothing is the end.
-async fn read_some(from: &mut ReadHalf<NetStream>) -> io::Result<Vec<u8>> {
+async fn read_some(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     poll_fn(|cx| {
         let mut piece = [MaybeUninit::uninit(); PIECE];
         let mut piece = ReadBuf::uninit(&mut piece);
@@ -238,8 +270,13 @@ async fn read_some(from: &mut ReadHalf<NetStream>) -> io::Result<Vec<u8>> {
     .await
 }
 
+/// Waits until nothing can be written any more.
+async fn failure<T: Transport>(to: &mut T::Writer) -> io::Error {
+    poll_fn(|cx| T::poll_failure(to, cx)).await
+}
+
 /// Writes what is taken at once, and returns how much that was.
-async fn write_at_once(to: &mut WriteHalf<NetStream>, bytes: &[u8]) -> io::Result<usize> {
+async fn write_at_once(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
     poll_fn(|cx| match Pin::new(&mut *to).poll_write(cx, bytes) {
         Poll::Ready(written) => Poll::Ready(written),
         Poll::Pending => Poll::Ready(Ok(0)),
@@ -247,7 +284,7 @@ async fn write_at_once(to: &mut WriteHalf<NetStream>, bytes: &[u8]) -> io::Resul
     .await
 }
 
-async fn write_rest(to: &mut WriteHalf<NetStream>, bytes: &[u8]) -> io::Result<()> {
+async fn write_rest(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes).await?;
     to.flush().await
 }

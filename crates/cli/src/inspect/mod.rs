@@ -17,6 +17,7 @@ mod page;
 mod redact;
 mod rows;
 mod shared_args;
+mod transport;
 
 use std::process::ExitCode;
 use std::slice;
