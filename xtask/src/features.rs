@@ -34,6 +34,8 @@ pub(crate) fn run() -> Outcome {
         tally.add(library("clippy", set, &["--", "-D", "warnings"])?);
     }
     tally.add(cargo("clippy", "fullduplex-socketio", &["--", "-D", "warnings"])?);
+    let attach = ["--features", "attach", "--", "-D", "warnings"];
+    tally.add(cargo("clippy", "fullduplex-inspect", &attach)?);
     // Tests and examples are left out where their features are missing.
     tally.add(library("check", "client", &["--all-targets"])?);
     tally.add(library("check", "default", &["--all-targets"])?);

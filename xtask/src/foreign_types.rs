@@ -28,7 +28,7 @@ const SHOWN: [(&str, &[&str]); 6] = [
             "tower_service",
         ],
     ),
-    ("fullduplex_inspect", &["bytes", "fullduplex_proto", "serde_json"]),
+    ("fullduplex_inspect", &["bytes", "fullduplex", "fullduplex_proto", "serde_json"]),
     ("fullduplex_axum", &["axum_core", "fullduplex", "fullduplex_proto", "http"]),
     (
         "fullduplex_socketio",

@@ -1,4 +1,4 @@
-//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, socketio, cli}`,
+//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, socketio, inspect, cli}`,
 //! `proto ← {inspect, cli}`, `{inspect, socketio} ← cli`, and a list of the foreign crates that
 //! each may depend on, so that a new one is a decision.
 
@@ -121,7 +121,19 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("fullduplex-chat-client", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-client-tests", &["fullduplex", "js-sys", "tokio", "wasm-bindgen"]),
     ("fullduplex-doc-tests", &[]),
-    ("fullduplex-inspect", &["base64", "bytes", "fullduplex-proto", "regex", "serde_json"]),
+    (
+        "fullduplex-inspect",
+        &[
+            "base64",
+            "bytes",
+            "fullduplex",
+            "fullduplex-proto",
+            "http",
+            "regex",
+            "serde_json",
+            "tokio",
+        ],
+    ),
     (
         "fullduplex-test-programs",
         &["fullduplex", "fullduplex-socketio", "http", "tokio", "tower-service"],

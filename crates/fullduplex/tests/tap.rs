@@ -34,6 +34,7 @@ use tower::{ServiceBuilder, service_fn};
 #[derive(Default)]
 struct Seen {
     opening: String,
+    is_secure: bool,
     version: Option<Version>,
     received: Vec<u8>,
     sent: Vec<u8>,
@@ -91,6 +92,7 @@ impl Tap for Recorder {
         assert!(request.headers()["sec-websocket-extensions"].len() > 10);
         assert_eq!(response.version(), request.version());
         seen.version = Some(request.version());
+        seen.is_secure = opening.is_secure;
         Some(Box::new(self.clone()))
     }
 }
@@ -186,6 +188,8 @@ async fn talk(version: HttpVersion, address: SocketAddr, is_secure: bool, server
     assert_eq!(client.opening, format!("client {expected}"), "{what}");
     assert_eq!(server.opening, format!("server {expected}"), "{what}");
     assert_eq!((client.version, server.version), (Some(http), Some(http)), "{what}");
+    // A layer in a server of hyper on HTTP/1.1 does not know it; there is no TLS here with one.
+    assert_eq!((client.is_secure, server.is_secure), (is_secure, is_secure), "{what}");
     assert!(client.sent == server.received && client.received == server.sent, "{what}");
     // "hello" is not worth compressing. The client masks.
     assert_eq!(server.sent[..7], *b"\x81\x05hello", "{what}");

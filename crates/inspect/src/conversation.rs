@@ -123,6 +123,16 @@ impl Conversation {
         });
     }
 
+    /// Tells that some bytes of `sender` were not seen. See [`Decoder::skip`].
+    pub fn skip(&mut self, sender: Role) {
+        let side = match sender {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        };
+        side.decoder.skip();
+        side.pings.clear();
+    }
+
     /// Returns the frame within which the direction of `sender` ended, if its header is complete.
     pub fn finish(&mut self, sender: Role) -> Option<Frame> {
         match sender {

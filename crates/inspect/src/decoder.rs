@@ -124,6 +124,20 @@ impl Decoder {
         self.frame.take().map(FrameInProgress::finish)
     }
 
+    /// Tells that some bytes were not seen, and that what follows begins with a frame that is not
+    /// within a message.
+    ///
+    /// If messages are compressed with context takeover (RFC 7692 §7.1.1), no later one is
+    /// decompressed, as it may refer to what was not seen.
+    pub fn skip(&mut self) {
+        self.header_len = 0;
+        self.frame = None;
+        self.message = None;
+        if let Some(inflation) = &mut self.inflation {
+            inflation.lose_history();
+        }
+    }
+
     /// Takes one header, or payload of one frame. Returns the frame if that is complete.
     fn push_some(&mut self, bytes: &mut &[u8], at: Duration) -> Option<Frame> {
         if self.frame.is_none() {

@@ -93,6 +93,11 @@ pub fn of_recording<'a>(
                     }));
                 });
             }
+            RecordKind::Lost { sender, .. } => {
+                if let Some((_, conversation)) = open.get_mut(connection) {
+                    conversation.skip(*sender);
+                }
+            }
             RecordKind::End { .. } => {}
         }
     }

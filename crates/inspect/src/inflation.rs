@@ -105,6 +105,12 @@ impl Inflation {
         }
     }
 
+    /// Begins again with the next message, as some were not seen before it.
+    pub(crate) fn lose_history(&mut self) {
+        self.is_within = false;
+        self.restart(InflationStop::HistoryLost);
+    }
+
     fn inflate(&mut self, piece: &[u8], is_last: bool, plain: &mut impl FnMut(&[u8])) {
         if self.stopped.is_some() {
             return;

@@ -1,5 +1,5 @@
 //! Takes the bytes of a WebSocket connection apart: every frame, legal or not, and the messages,
-//! round trips and ends that they make. No I/O, no user interface.
+//! round trips and ends that they make. No user interface, and without features no I/O.
 //!
 //! * [`Decoder`] decodes what one side sends, and says of each [`Frame`] what it is and which rule
 //!   it breaks.
@@ -9,6 +9,8 @@
 //! * [`payload`] decodes what messages say: JSON, Socket.IO, MQTT, `MessagePack` and others.
 //! * [`recording`] is a format of files that keep the bytes; [`har`] reads and writes messages as
 //!   browsers export them. [`replay`] plans what a side of one sends again, and tells what differs.
+//! * `attach`, with the feature of that name and on Unix, lets `fdx inspect` look into a program
+//!   while it runs.
 //!
 //! The decoders never fail, whatever the bytes are, and their memory is bounded by
 //! [`DecoderLimits`].
@@ -27,6 +29,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(all(feature = "attach", unix))]
+pub mod attach;
 mod conversation;
 mod date;
 mod decoder;

@@ -52,6 +52,14 @@ pub enum RecordKind {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// Bytes that are missing, as the program that recorded could not keep up. What follows begins
+    /// with a frame that is not within a message.
+    Lost {
+        /// The side that sent them.
+        sender: Role,
+        /// The number of the bytes.
+        bytes: u64,
+    },
     /// The end of a direction.
     End {
         /// The side whose direction ended.
@@ -106,6 +114,9 @@ impl Record {
                 "from": side(*sender),
                 "bytes": BASE64_STANDARD.encode(bytes),
             }),
+            RecordKind::Lost { sender, bytes } => json!({
+                "connection": self.connection, "at": at, "from": side(*sender), "lost": bytes,
+            }),
             RecordKind::End { sender, how } => json!({
                 "connection": self.connection, "at": at, "from": side(*sender), "end": how,
             }),
@@ -136,6 +147,8 @@ impl Record {
             let bytes = BASE64_STANDARD.decode(text(&object, "bytes")?);
             let bytes = bytes.map_err(|error| fault(format!("bytes: {error}")))?;
             RecordKind::Bytes { sender: sender(&object)?, bytes }
+        } else if object.contains_key("lost") {
+            RecordKind::Lost { sender: sender(&object)?, bytes: number(&object, "lost")? }
         } else if object.contains_key("end") {
             let how = text(&object, "end")?.to_owned();
             RecordKind::End { sender: sender(&object)?, how }

@@ -31,6 +31,7 @@ fn records() -> Vec<Record> {
         record(1_500, bytes(Role::Client, b"\x01\x82\0\0\0\0hi\x80\x81\0\0\0\0!")),
         record(2_000, bytes(Role::Server, b"\xc1\x07\xf2\x48\xcd\xc9")),
         record(3_000, bytes(Role::Server, b"\xc9\x07\x00\x89\x00\x82\x02\x00\xff")),
+        record(3_500, RecordKind::Lost { sender: Role::Client, bytes: 70_000 }),
         record(4_000, RecordKind::End { sender: Role::Server, how: "finished (FIN)".into() }),
     ]
 }

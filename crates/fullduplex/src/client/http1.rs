@@ -173,11 +173,11 @@ impl Client {
             let head = RequestHead { version, method, target, fields: &fields };
             events.request(HttpPeer::Server, &head);
         }
-        let (method, target) = (handshake.method(), &*target.resource);
+        let method = handshake.method();
         let named = fields.iter().map(|(name, value)| (&**name, value));
         let request = self.tapped_http1_request(method, target, named);
         let fields = fields.iter().map(|(name, value)| (&**name, value.as_bytes()));
-        let head = write_request(method, target, fields).map_err(Error::of)?;
+        let head = write_request(method, &target.resource, fields).map_err(Error::of)?;
         Ok((head, request))
     }
 }

@@ -5,8 +5,11 @@
 use fullduplex_proto::Role;
 #[cfg(any(feature = "http2", feature = "http3"))]
 use http::Version;
+#[cfg(any(feature = "http2", feature = "http3"))]
+use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response};
 
+use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
@@ -14,7 +17,14 @@ use crate::transport::Transport;
 use crate::transport::tap::{self, Opening};
 
 /// A request as a tap sees it; `None` if there is no tap.
-pub(super) type TappedRequest = Option<Box<Request<()>>>;
+pub(super) type TappedRequest = Option<Box<ObservedRequest>>;
+
+/// A request, and whether its URL has the scheme `wss`.
+#[cfg_attr(not(feature = "tap"), allow(dead_code, reason = "there is none"))]
+pub(super) struct ObservedRequest {
+    request: Request<()>,
+    is_secure: bool,
+}
 
 impl Client {
     #[cfg(feature = "tap")]
@@ -32,27 +42,29 @@ impl Client {
     pub(super) fn tapped_http1_request<'a>(
         &self,
         method: &str,
-        target: &str,
+        target: &WsUri,
         fields: impl Iterator<Item = (&'a str, &'a HeaderValue)>,
     ) -> TappedRequest {
         if !self.has_tap() {
             return None;
         }
         let method = Method::from_bytes(method.as_bytes()).ok()?;
-        let mut request = Request::builder().method(method).uri(target);
+        let mut request = Request::builder().method(method).uri(&*target.resource);
         for (name, value) in fields {
             request = request.header(name, value);
         }
-        request.body(()).ok().map(Box::new)
+        let request = request.body(()).ok()?;
+        Some(Box::new(ObservedRequest { request, is_secure: target.secure }))
     }
 
     /// Returns a request of HTTP/2 or HTTP/3 for the tap.
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(super) fn tapped_request(&self, request: &Request<()>, version: Version) -> TappedRequest {
         self.has_tap().then(|| {
-            let mut request = Box::new(request.clone());
+            let mut request = request.clone();
             *request.version_mut() = version;
-            request
+            let is_secure = request.uri().scheme() == Some(&Scheme::HTTPS);
+            Box::new(ObservedRequest { request, is_secure })
         })
     }
 
@@ -68,7 +80,8 @@ impl Client {
         };
         let opening = Opening {
             role: Role::Client,
-            request: &request,
+            is_secure: request.is_secure,
+            request: &request.request,
             response: &response,
             subprotocol: websocket.subprotocol(),
             deflate: websocket.deflate(),

@@ -114,6 +114,11 @@ impl Talk {
                         talk.items.extend(what.map(item));
                     });
                 }
+                RecordKind::Lost { sender, .. } => {
+                    if let Some((_, conversation)) = open.get_mut(connection) {
+                        conversation.skip(*sender);
+                    }
+                }
                 RecordKind::End { .. } => {}
             }
         }

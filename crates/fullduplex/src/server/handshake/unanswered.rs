@@ -188,9 +188,15 @@ impl UnansweredRequest {
             return websocket;
         };
         *response.version_mut() = self.request.version();
+        let request = self.request();
+        let is_secure = match self.request.connect_info() {
+            Some(remote) => remote.secure,
+            None => request.uri().scheme() == Some(&http::uri::Scheme::HTTPS),
+        };
         let opening = Opening {
             role: Role::Server,
-            request: self.request(),
+            is_secure,
+            request,
             response: &response,
             subprotocol: self.request.subprotocol.as_deref(),
             deflate: websocket.deflate(),

@@ -145,6 +145,9 @@ impl fmt::Display for TransportEnd {
 pub struct Opening<'a> {
     /// The role of this side.
     pub role: Role,
+    /// Whether the client's connection is encrypted (`wss`): to this server or, as a trusted proxy
+    /// reports, to that. `false` in a server that hyper runs on HTTP/1.1, which does not know it.
+    pub is_secure: bool,
     /// The request. Its `version` is that of the connection. On HTTP/1.1 its URI is the path and
     /// query; on HTTP/2 and HTTP/3 it is absolute, and the method is CONNECT.
     pub request: &'a Request<()>,

@@ -1,0 +1,128 @@
+//! The observer of one WebSocket, which tells the readers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fullduplex::tap::{ConnectionTap, Direction, Opening, TransportEnd};
+use fullduplex_proto::Role;
+use http::header::HOST;
+use http::{HeaderMap, Version};
+
+use super::Shared;
+use super::frames::FramePlace;
+use super::reader::{Line, Piece};
+use crate::recording::{Record, RecordKind, RecordedOpening};
+
+/// The observer of a WebSocket.
+pub(super) struct ObservedConnection {
+    shared: Arc<Shared>,
+    number: u64,
+    /// The role of this side.
+    role: Role,
+    opened: Instant,
+    opening: Line,
+    /// What is received, and what is sent.
+    sides: [Side; 2],
+}
+
+#[derive(Default)]
+struct Side {
+    place: FramePlace,
+    /// The bytes up to now.
+    len: u64,
+}
+
+impl ObservedConnection {
+    /// Creates the observer of a WebSocket of this number, and tells the readers of it.
+    pub(super) fn new(shared: Arc<Shared>, number: u64, opening: &Opening<'_>) -> Self {
+        let kind = RecordKind::Open(Box::new(recorded(opening)));
+        let line = Record { connection: number, at: Duration::ZERO, kind }.to_line();
+        let (role, line) = (opening.role, Line::from(line));
+        shared.open(number, &line);
+        let (opened, sides) = (Instant::now(), Default::default());
+        Self { shared, number, role, opened, opening: line, sides }
+    }
+
+    fn sender(&self, direction: Direction) -> Role {
+        match (direction, self.role) {
+            (Direction::Sent, role) => role,
+            (Direction::Received, Role::Client) => Role::Server,
+            (Direction::Received, Role::Server) => Role::Client,
+        }
+    }
+
+    fn push(&mut self, direction: Direction, bytes: &[u8], at: Instant) {
+        let sender = self.sender(direction);
+        let side = &mut self.sides[direction as usize];
+        let piece = Piece {
+            connection: self.number,
+            at: at.saturating_duration_since(self.opened),
+            sender,
+            bytes,
+            start: side.place.push(bytes),
+            before: side.len,
+        };
+        side.len += bytes.len() as u64;
+        let mut all = None;
+        self.shared.for_each_reader(|reader| reader.bytes(&self.opening, &piece, &mut all));
+    }
+}
+
+impl ConnectionTap for ObservedConnection {
+    fn received(&mut self, bytes: &[u8], at: Instant) {
+        self.push(Direction::Received, bytes, at);
+    }
+
+    fn sent(&mut self, bytes: &[u8], at: Instant) {
+        self.push(Direction::Sent, bytes, at);
+    }
+
+    fn ended(&mut self, direction: Direction, end: &TransportEnd, at: Instant) {
+        let (sender, at) = (self.sender(direction), at.saturating_duration_since(self.opened));
+        let kind = RecordKind::End { sender, how: end.to_string() };
+        let line = Record { connection: self.number, at, kind }.to_line().into();
+        let before = self.sides[direction as usize].len;
+        let piece = Piece { connection: self.number, at, sender, bytes: &[], start: None, before };
+        self.shared.for_each_reader(|reader| reader.end(&piece, &line));
+    }
+}
+
+impl Drop for ObservedConnection {
+    fn drop(&mut self) {
+        self.shared.forget(self.number);
+    }
+}
+
+/// Returns the handshake as recordings have it.
+fn recorded(opening: &Opening<'_>) -> RecordedOpening {
+    let (request, response) = (opening.request, opening.response);
+    let uri = request.uri();
+    let scheme = if opening.is_secure { "wss" } else { "ws" };
+    let host = uri.authority().map(|authority| authority.as_str().to_owned());
+    let host = host.or_else(|| Some(text(request.headers().get(HOST)?.as_bytes())));
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    RecordedOpening {
+        url: format!("{scheme}://{}{path}", host.as_deref().unwrap_or("localhost")),
+        // Whole microseconds, as a recording has them.
+        time: Duration::from_micros(since_1970.as_micros().try_into().unwrap_or(u64::MAX)),
+        version: match request.version() {
+            Version::HTTP_2 => "HTTP/2.0",
+            Version::HTTP_3 => "HTTP/3.0",
+            _ => "HTTP/1.1",
+        }
+        .into(),
+        method: request.method().to_string(),
+        request: fields(request.headers()),
+        status: response.status().as_u16(),
+        response: fields(response.headers()),
+    }
+}
+
+fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
