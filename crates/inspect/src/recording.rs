@@ -8,12 +8,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fullduplex_proto::deflate::DeflateConfig;
+use fullduplex_proto::frame::{EncodedFrameHeader, OpCode};
 use fullduplex_proto::handshake::parse_extensions;
 use fullduplex_proto::{DeflateParams, Role};
 use serde_json::{Map, Value, json};
 
 /// The first line of a recording.
 pub const HEADER: &str = "{\"fullduplex-recording\":1}";
+
+/// The first line of a recording without secrets, whose frames are made of the messages and control
+/// frames that were seen. None is fragmented or compressed.
+pub const REDACTED_HEADER: &str = "{\"fullduplex-recording\":1,\"redacted\":true}";
 
 /// A thing that was seen on a connection, as a line of a recording.
 ///
@@ -207,6 +212,14 @@ impl RecordedOpening {
         let any = DeflateConfig::default().receive_window_bits(15).send_window_bits(15);
         Some(any.check(&extensions).ok()??.params())
     }
+}
+
+/// Returns the bytes of a whole frame as this side sends it. That of a client is masked with a key
+/// of zeros, which changes no byte of its payload.
+pub fn frame_bytes(sender: Role, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let key = (sender == Role::Client).then_some([0; 4]);
+    let header = EncodedFrameHeader::new(opcode, true, key, payload.len() as u64);
+    [header.as_bytes(), payload].concat()
 }
 
 fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {

@@ -5,9 +5,6 @@ pub(crate) use fullduplex_inspect::redaction::{is_secret_parameter, redact_text}
 
 use super::escape::printable;
 
-/// Subprotocols longer than this are likely tokens in the place of one.
-const MAX_SUBPROTOCOL: usize = 40;
-
 /// Returns the value of a field to show.
 pub(crate) fn shown_value(name: &str, value: &[u8], is_sensitive: bool) -> String {
     if is_sensitive {
@@ -17,15 +14,7 @@ pub(crate) fn shown_value(name: &str, value: &[u8], is_sensitive: bool) -> Strin
         Ok(text) => printable(text),
         Err(_) => value.escape_ascii().to_string(),
     };
-    if name.eq_ignore_ascii_case("sec-websocket-protocol") {
-        let offered = text.split(", ").map(|name| match name.len() {
-            0..=MAX_SUBPROTOCOL => name,
-            _ => HIDDEN,
-        });
-        return offered.collect::<Vec<_>>().join(", ");
-    }
-    let is_url = ["location", "referer", ":path"].iter().any(|url| name.eq_ignore_ascii_case(url));
-    if is_url { redact_url(&text) } else { text }
+    redaction::redact_field_value(name, &text)
 }
 
 /// Returns a URL without its user and password, and without the values of parameters that look

@@ -5,8 +5,9 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use fullduplex::Role;
-use fullduplex_inspect::ConversationFrame;
 use fullduplex_inspect::recording::RecordedOpening;
+use fullduplex_inspect::store::Retention;
+use fullduplex_inspect::{ConversationFrame, DecoderLimits};
 
 use super::head::{Change, Head};
 use crate::frames::CutEnd;
@@ -39,6 +40,8 @@ pub(super) enum Event<'a> {
         shown: &'a ConversationFrame,
         /// Whether there was a Close before it.
         is_answer: bool,
+        /// What is left of its payload.
+        retention: Retention,
     },
     /// What was not complete when its direction ended.
     Cut {
@@ -57,7 +60,7 @@ pub(super) enum Event<'a> {
 }
 
 /// How a connection ended.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Summary {
     /// The side whose Close came first, with its code and reason; `None` for the code if it had
     /// none.
@@ -80,6 +83,11 @@ pub(super) trait Sink: Send + Sync {
     /// accepted. It must not wait.
     fn take(&self, number: u64, at: Duration, event: &Event<'_>);
 
+    /// Returns how many bytes of a message it makes use of.
+    fn max_payload(&self) -> usize {
+        DecoderLimits::default().max_payload
+    }
+
     /// Writes what waits to be written to a file.
     fn flush(&self) {}
 
@@ -90,6 +98,10 @@ pub(super) trait Sink: Send + Sync {
 impl<P: Deref<Target: Sink> + Send + Sync> Sink for P {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
         (**self).take(number, at, event);
+    }
+
+    fn max_payload(&self) -> usize {
+        (**self).max_payload()
     }
 
     fn flush(&self) {

@@ -8,14 +8,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fullduplex_inspect::har::{self, HarMessage, HarSocket};
-use fullduplex_inspect::recording::{HEADER, Record, RecordKind, RecordedOpening};
+use fullduplex_inspect::recording::{HEADER, REDACTED_HEADER, Record, RecordKind};
 
 use super::event::{Event, Sink};
-use super::redact::Redaction;
 use crate::base::stderr;
 
 /// What a message takes in memory besides its content.
 const MESSAGE_OVERHEAD: usize = size_of::<HarMessage>();
+
+/// The most bytes of a message that a file of messages has.
+const MAX_PAYLOAD: usize = 1 << 20;
 
 /// The longest time that lines wait before they are written to the file.
 pub(super) const FLUSH_EVERY: Duration = Duration::from_millis(500);
@@ -25,14 +27,15 @@ pub(super) struct Recorder {
     path: PathBuf,
     /// `None` after a failure.
     file: Mutex<Option<BufWriter<File>>>,
-    redaction: Redaction,
+    /// Whether the frames that it takes are made, without secrets.
+    is_redacted: bool,
 }
 
 impl Recorder {
-    pub(super) fn create(path: &Path, redaction: Redaction) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, is_redacted: bool) -> io::Result<Self> {
         let mut file = BufWriter::new(create_private(path)?);
-        writeln!(file, "{HEADER}")?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), redaction })
+        writeln!(file, "{}", if is_redacted { REDACTED_HEADER } else { HEADER })?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(Some(file)), is_redacted })
     }
 
     fn write(&self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
@@ -50,7 +53,7 @@ impl Recorder {
 impl Sink for Recorder {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
         let kind = match event {
-            Event::Opened(opening) => RecordKind::Open(Box::new(redacted(opening, self.redaction))),
+            Event::Opened(opening) => RecordKind::Open(Box::new((*opening).clone())),
             Event::Bytes { sender, bytes } => {
                 RecordKind::Bytes { sender: *sender, bytes: bytes.to_vec() }
             }
@@ -61,6 +64,11 @@ impl Sink for Recorder {
         };
         let line = Record { connection: number, at, kind }.to_line();
         self.write(|file| writeln!(file, "{line}"));
+    }
+
+    fn max_payload(&self) -> usize {
+        // Else it has the bytes themselves.
+        if self.is_redacted { MAX_PAYLOAD } else { 0 }
     }
 
     fn flush(&self) {
@@ -76,7 +84,6 @@ impl Sink for Recorder {
 pub(super) struct HarFile {
     path: PathBuf,
     max_memory: usize,
-    redaction: Redaction,
     kept: Mutex<KeptMessages>,
 }
 
@@ -89,9 +96,9 @@ struct KeptMessages {
 
 impl HarFile {
     /// Creates the file, so that it is known now whether that is possible.
-    pub(super) fn create(path: &Path, max_memory: usize, redaction: Redaction) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, max_memory: usize) -> io::Result<Self> {
         create_private(path)?;
-        Ok(Self { path: path.to_owned(), max_memory, redaction, kept: Mutex::default() })
+        Ok(Self { path: path.to_owned(), max_memory, kept: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, KeptMessages> {
@@ -103,7 +110,6 @@ impl Sink for HarFile {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
         match event {
             Event::Opened(opening) => {
-                let opening = redacted(opening, self.redaction);
                 let memory = 1000 + format!("{opening:?}").len();
                 let mut kept = self.lock();
                 if kept.memory + memory > self.max_memory {
@@ -111,7 +117,10 @@ impl Sink for HarFile {
                     return;
                 }
                 kept.memory += memory;
-                kept.sockets.insert(number, HarSocket { opening, messages: Vec::new() });
+                kept.sockets.insert(
+                    number,
+                    HarSocket { opening: (*opening).clone(), messages: Vec::new() },
+                );
             }
             Event::Frame { shown, .. } => {
                 let Some(message) = &shown.frame.message else { return };
@@ -135,6 +144,10 @@ impl Sink for HarFile {
         }
     }
 
+    fn max_payload(&self) -> usize {
+        MAX_PAYLOAD
+    }
+
     fn finish(&self) {
         let mut kept = self.lock();
         if kept.missed > 0 {
@@ -145,16 +158,6 @@ impl Sink for HarFile {
         if let Err(error) = std::fs::write(&self.path, har::write(&sockets)) {
             report!("fdx inspect: --har {}: {error}", self.path.display());
         }
-    }
-}
-
-/// Returns an opening without what `--redact` hides.
-fn redacted(opening: &RecordedOpening, redaction: Redaction) -> RecordedOpening {
-    RecordedOpening {
-        url: redaction.url(&opening.url),
-        request: redaction.fields(&opening.request),
-        response: redaction.fields(&opening.response),
-        ..opening.clone()
     }
 }
 

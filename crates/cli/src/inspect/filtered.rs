@@ -39,6 +39,10 @@ impl<S: Sink> Sink for Filtered<S> {
         }
     }
 
+    fn max_payload(&self) -> usize {
+        self.sink.max_payload()
+    }
+
     fn flush(&self) {
         self.sink.flush();
     }

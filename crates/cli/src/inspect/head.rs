@@ -14,7 +14,7 @@ pub(super) struct Head {
 }
 
 /// A field: where its name and its value are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Field {
     name: Range<usize>,
     value: Range<usize>,
@@ -79,6 +79,30 @@ impl Head {
         let text =
             |range: &Range<usize>| String::from_utf8_lossy(&self.bytes[range.clone()]).into_owned();
         self.fields.iter().map(move |field| (text(&field.name), text(&field.value)))
+    }
+
+    /// Returns a head with other words in its start line, and with other values.
+    pub(super) fn mapped(
+        &self,
+        start_line: impl Fn(&str) -> String,
+        value: impl Fn(&str, &str) -> String,
+    ) -> Self {
+        let mut bytes = Vec::new();
+        let mut push = |text: &str, end: &str| {
+            let start = bytes.len();
+            bytes.extend_from_slice(text.as_bytes());
+            let range = start..bytes.len();
+            bytes.extend_from_slice(end.as_bytes());
+            range
+        };
+        let start_line = push(&start_line(&self.start_line()), "\r\n");
+        let fields = self.fields().map(|(name, text)| {
+            let text = value(&name, &text);
+            Field { name: push(&name, ": "), value: push(&text, "\r\n") }
+        });
+        let fields = fields.collect();
+        push("", "\r\n");
+        Self { bytes, start_line, fields }
     }
 
     /// Returns the values of the fields of this name.
@@ -169,6 +193,11 @@ mod tests {
         let expected = String::from_utf8_lossy(&REQUEST[..end]).replace("a:1", "target.example");
         assert_eq!(text, expected);
         assert_eq!(head.replace("host", "target.example"), []);
+        let mapped =
+            head.mapped(str::to_lowercase, |name, value| format!("{name}={}", value.len()));
+        assert_eq!(mapped.start_line(), "get /x http/1.1");
+        assert_eq!(mapped.values("host").collect::<Vec<_>>(), ["HOST=14"]);
+        assert_eq!(Head::parse(mapped.bytes().to_vec()).unwrap().fields, mapped.fields);
         for text in ["GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\n folded\r\n\r\n"] {
             assert!(Head::parse(text.into()).is_none(), "{text}");
         }

@@ -6,21 +6,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fullduplex::MessageKind;
+use fullduplex_inspect::store::Retention;
 use fullduplex_inspect::{ConversationFrame, InflationStop, Message};
 use serde_json::{Value, json};
 
 use super::event::{Event, Summary, name};
 use super::head::Head;
-use super::redact::Redaction;
 use crate::frames::CutEnd;
 
 /// Returns the line of an event; `None` if it has none.
-pub(super) fn line(
-    number: u64,
-    at: Duration,
-    event: &Event<'_>,
-    redaction: Redaction,
-) -> Option<String> {
+pub(super) fn line(number: u64, at: Duration, event: &Event<'_>) -> Option<String> {
     let mut object = match event {
         Event::Accepted(from) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -30,21 +25,20 @@ pub(super) fn line(
         Event::Request { head, changes } => {
             let changes: Vec<_> =
                 changes.iter().map(|change| json!([change.name, change.before])).collect();
-            let mut object = head_object("request", head, redaction);
-            object["start_line"] = redaction.start_line(&head.start_line()).into();
+            let mut object = head_object("request", head);
             object["changed_from"] = changes.into();
             object
         }
-        Event::Response(head) => head_object("response", head, redaction),
+        Event::Response(head) => head_object("response", head),
         Event::Body { sender, len } => {
             json!({"event": "body", "from": name(*sender), "length": len})
         }
         Event::Opened(opening) => {
             let deflate = opening.deflate().map(|params| params.to_string());
-            json!({"event": "open", "url": redaction.url(&opening.url), "deflate": deflate})
+            json!({"event": "open", "url": opening.url, "deflate": deflate})
         }
         Event::Bytes { .. } | Event::Refused(_) => return None,
-        Event::Frame { shown, .. } => frame(shown),
+        Event::Frame { shown, retention, .. } => frame(shown, *retention),
         Event::Cut { sender, cut } => {
             let from = name(*sender);
             match cut {
@@ -76,15 +70,12 @@ pub(super) fn missed_line(missed: u64) -> String {
     json!({"event": "missed", "lines": missed}).to_string()
 }
 
-fn head_object(event: &str, head: &Head, redaction: Redaction) -> Value {
-    let fields = head.fields().map(|(name, value)| {
-        let value = redaction.value(&name, &value);
-        json!([name, value])
-    });
-    json!({"event": event, "start_line": head.start_line(), "fields": fields.collect::<Vec<_>>()})
+fn head_object(event: &str, head: &Head) -> Value {
+    let fields: Vec<_> = head.fields().map(|(name, value)| json!([name, value])).collect();
+    json!({"event": event, "start_line": head.start_line(), "fields": fields})
 }
 
-fn frame(shown: &ConversationFrame) -> Value {
+fn frame(shown: &ConversationFrame, retention: Retention) -> Value {
     let frame = &shown.frame;
     let mut object = json!({
         "event": "frame",
@@ -108,6 +99,11 @@ fn frame(shown: &ConversationFrame) -> Value {
     if frame.is_ignored {
         object["ignored"] = true.into();
     }
+    match retention {
+        Retention::Redacted => object["redacted"] = true.into(),
+        Retention::Withheld => object["hidden"] = true.into(),
+        _ => {}
+    }
     if let Some(round_trip) = shown.round_trip {
         object["round_trip"] = micros(round_trip).into();
     }
@@ -118,12 +114,12 @@ fn frame(shown: &ConversationFrame) -> Value {
         content(&mut object, &frame.payload);
     }
     if let Some(message) = &frame.message {
-        object["message"] = of_message(message);
+        object["message"] = of_message(message, retention);
     }
     object
 }
 
-fn of_message(message: &Message) -> Value {
+fn of_message(message: &Message, retention: Retention) -> Value {
     let mut object = json!({
         "kind": if message.kind == MessageKind::Text { "text" } else { "binary" },
         "length": message.len,
@@ -131,7 +127,7 @@ fn of_message(message: &Message) -> Value {
         "fragments": message.fragments,
         "compressed": message.is_compressed,
     });
-    if (message.payload.len() as u64) < message.len {
+    if retention == Retention::Kept && (message.payload.len() as u64) < message.len {
         object["kept"] = message.payload.len().into();
     }
     if let Some(stop) = message.inflation_stop {

@@ -14,7 +14,7 @@ mod json;
 mod observer;
 mod output;
 mod page;
-mod redact;
+mod redacted;
 mod rows;
 mod shared_args;
 mod transport;
@@ -38,7 +38,7 @@ use self::filtered::Filtered;
 use self::observer::Sinks;
 use self::output::{JsonOutput, TextOutput, line};
 use self::page::Kept;
-use self::redact::Redaction;
+use self::redacted::Redacted;
 use crate::base::redact::redact_url;
 use crate::base::signals::{EndSignal, EndSignals};
 use crate::client::{ConnectOutcome, connect_error};
@@ -145,33 +145,31 @@ async fn flush(sinks: &Sinks) -> EndSignal {
 
 /// Returns the sinks of what is seen, and the URL of the page.
 fn sinks(args: &Args) -> Result<(Sinks, Option<String>), String> {
-    let redaction = Redaction(args.shared.redact);
     let max_memory = (args.shared.max_memory as usize).saturating_mul(1 << 20);
-    let mut output: Box<dyn Sink> = if args.shared.json {
-        Box::new(JsonOutput(redaction))
-    } else {
-        Box::new(TextOutput(redaction))
-    };
+    let mut output: Box<dyn Sink> =
+        if args.shared.json { Box::new(JsonOutput) } else { Box::new(TextOutput) };
     if let Some(filter) = &args.shared.filter {
         output = Box::new(Filtered::new(filter.clone(), output));
     }
     let mut sinks = vec![output];
     if let Some(path) = &args.shared.record {
-        let recorder = Recorder::create(path, redaction);
+        let recorder = Recorder::create(path, args.shared.redact);
         let failed = |error| format!("--record {}: {error}", path.display());
         sinks.push(Box::new(recorder.map_err(failed)?));
     }
     if let Some(path) = &args.shared.har {
-        let har = HarFile::create(path, max_memory, redaction);
+        let har = HarFile::create(path, max_memory);
         let failed = |error| format!("--har {}: {error}", path.display());
         sinks.push(Box::new(har.map_err(failed)?));
     }
     let mut url = None;
     if let Some(address) = &args.shared.page {
-        let redaction = args.shared.redact.then(fullduplex_inspect::redaction::Redaction::default);
-        let kept = Arc::new(Kept::new(max_memory, redaction));
+        let kept = Arc::new(Kept::new(max_memory));
         url = Some(page::serve(address, kept.clone())?);
         sinks.push(Box::new(kept));
+    }
+    if args.shared.redact {
+        sinks = vec![Box::new(Redacted::new(sinks))];
     }
     Ok((sinks.into(), url))
 }

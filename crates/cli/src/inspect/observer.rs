@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fullduplex::Role;
 use fullduplex_inspect::recording::RecordedOpening;
+use fullduplex_inspect::store::Retention;
 use fullduplex_inspect::{Conversation, DecoderLimits};
 
 use super::event::{Event, Sink, Summary};
@@ -49,7 +50,10 @@ impl Observer {
     pub(super) fn open(&mut self, url: String, request: &Head, response: &Head) {
         let opening = self.opening(url, request, response);
         self.tell(&Event::Opened(&opening));
-        let limits = DecoderLimits::default().max_inflated(MAX_INFLATED);
+        let max_payload = self.sinks.iter().map(Sink::max_payload).max();
+        let limits = DecoderLimits::default()
+            .max_inflated(MAX_INFLATED)
+            .max_payload(max_payload.unwrap_or_default());
         let conversation = Conversation::new().with_limits(limits).with_deflate(opening.deflate());
         self.frames = Some(FrameReader::new(conversation));
     }
@@ -89,7 +93,12 @@ impl Observer {
                 let close = shown.frame.close().map(|(code, reason)| (code.get(), reason));
                 summary.first_close = Some((sender, close));
             }
-            tell(sinks, *number, at, &Event::Frame { shown, is_answer });
+            tell(
+                sinks,
+                *number,
+                at,
+                &Event::Frame { shown, is_answer, retention: Retention::Kept },
+            );
         });
     }
 

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fullduplex::Role;
+use fullduplex_inspect::store::Retention;
 
 use super::event::{Event, Sink, Summary, name};
 use super::json;
-use super::redact::Redaction;
 use crate::base::lines::{Lines, missed_line};
 use crate::frames;
 
@@ -22,14 +22,14 @@ static STDOUT_JSON: LazyLock<Lines> =
     LazyLock::new(|| Lines::new(io::stdout(), "stdout", CAPACITY, json::missed_line));
 
 /// Prints lines for a person.
-pub(super) struct TextOutput(pub(super) Redaction);
+pub(super) struct TextOutput;
 
 /// Prints a JSON object a line.
-pub(super) struct JsonOutput(pub(super) Redaction);
+pub(super) struct JsonOutput;
 
 impl Sink for TextOutput {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
-        for (mark, words) in self.lines(event) {
+        for (mark, words) in lines(event) {
             let at = at.as_secs_f64();
             STDOUT.push_at_once(&format!("#{number} {mark} {at:.3} s {words}"));
         }
@@ -42,7 +42,7 @@ impl Sink for TextOutput {
 
 impl Sink for JsonOutput {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
-        if let Some(line) = json::line(number, at, event, self.0) {
+        if let Some(line) = json::line(number, at, event) {
             STDOUT_JSON.push_at_once(&line);
         }
     }
@@ -61,42 +61,40 @@ pub(super) fn line(is_json: bool, text: &str) {
     }
 }
 
-impl TextOutput {
-    /// Returns the lines of an event, each with the mark of its direction.
-    fn lines(&self, event: &Event<'_>) -> Vec<(char, String)> {
-        match event {
-            Event::Accepted(Some(from)) => vec![('-', format!("connection from {from}"))],
-            Event::Accepted(None) => vec![('-', "connection".to_owned())],
-            Event::Request { head, changes } => {
-                let fields = head.fields().map(|(name, value)| {
-                    let change = changes.iter().find(|change| change.name == name);
-                    let was = change.map(|change| format!(" (was {})", change.before));
-                    let value = self.0.value(&name, &value);
-                    format!("  {name}: {value}{}", was.unwrap_or_default())
-                });
-                let start_line = self.0.start_line(&head.start_line());
-                std::iter::once(start_line).chain(fields).map(|line| ('>', line)).collect()
-            }
-            Event::Response(head) => {
-                let fields = head.fields();
-                let fields = fields
-                    .map(|(name, value)| format!("  {name}: {}", self.0.value(&name, &value)));
-                std::iter::once(head.start_line()).chain(fields).map(|line| ('<', line)).collect()
-            }
-            Event::Body { sender, len } => vec![(mark(*sender), format!("body of {len} B"))],
-            Event::Frame { shown, is_answer } => {
-                let mut line = frames::of_frame(shown, *is_answer);
-                if let Some(content) = frames::content(shown) {
-                    line.push_str(&content);
-                }
-                vec![(mark(shown.sender), line)]
-            }
-            Event::Cut { sender, cut } => vec![(mark(*sender), frames::of_cut(cut))],
-            Event::End { sender, how } => vec![(mark(*sender), format!("end: {how}"))],
-            Event::Closed(summary) => vec![('-', closed(summary))],
-            Event::Note(note) => vec![('-', (*note).to_owned())],
-            Event::Opened(_) | Event::Refused(_) | Event::Bytes { .. } => Vec::new(),
+/// Returns the lines of an event, each with the mark of its direction.
+fn lines(event: &Event<'_>) -> Vec<(char, String)> {
+    match event {
+        Event::Accepted(Some(from)) => vec![('-', format!("connection from {from}"))],
+        Event::Accepted(None) => vec![('-', "connection".to_owned())],
+        Event::Request { head, changes } => {
+            let fields = head.fields().map(|(name, value)| {
+                let change = changes.iter().find(|change| change.name == name);
+                let was = change.map(|change| format!(" (was {})", change.before));
+                format!("  {name}: {value}{}", was.unwrap_or_default())
+            });
+            std::iter::once(head.start_line()).chain(fields).map(|line| ('>', line)).collect()
         }
+        Event::Response(head) => {
+            let fields = head.fields();
+            let fields = fields.map(|(name, value)| format!("  {name}: {value}"));
+            std::iter::once(head.start_line()).chain(fields).map(|line| ('<', line)).collect()
+        }
+        Event::Body { sender, len } => vec![(mark(*sender), format!("body of {len} B"))],
+        Event::Frame { shown, is_answer, retention } => {
+            let mut line = frames::of_frame(shown, *is_answer);
+            if let Some(content) = frames::content(shown) {
+                line.push_str(&content);
+            }
+            if *retention == Retention::Withheld {
+                line.push_str(" (hidden)");
+            }
+            vec![(mark(shown.sender), line)]
+        }
+        Event::Cut { sender, cut } => vec![(mark(*sender), frames::of_cut(cut))],
+        Event::End { sender, how } => vec![(mark(*sender), format!("end: {how}"))],
+        Event::Closed(summary) => vec![('-', closed(summary))],
+        Event::Note(note) => vec![('-', (*note).to_owned())],
+        Event::Opened(_) | Event::Refused(_) | Event::Bytes { .. } => Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fullduplex_inspect::store::{Handling, Row, Store, StoreConfig};
+use fullduplex_inspect::store::{Handling, Row, RowKind, Store, StoreConfig};
 
 use super::event::{Event, name};
 use crate::frames;
@@ -30,7 +30,13 @@ impl SocketRows {
                 self.sockets.insert(number, self.store.open((*opening).clone()));
                 None
             }
-            Event::Frame { shown, .. } => Some(Row::frame(id, (*shown).clone(), Handling::Passed)),
+            Event::Frame { shown, retention: kept, .. } => {
+                let mut row = Row::frame(id, (*shown).clone(), Handling::Passed);
+                if let RowKind::Frame { retention, .. } = &mut row.kind {
+                    *retention = *kept;
+                }
+                Some(row)
+            }
             Event::Cut { sender, cut } => {
                 let text = format!("{}: {}", name(*sender), frames::of_cut(cut));
                 Some(Row::note(id, at, text))

@@ -24,7 +24,10 @@ pub(crate) struct SharedArgs {
     /// all.
     #[arg(long, value_name = "FILTER", value_parser = Filter::parse, help_heading = "Output")]
     pub(super) filter: Option<Filter>,
-    /// Hide credentials in heads and URLs, also in files
+    /// Hide what looks like a secret in heads, URLs and payloads, also in files
+    ///
+    /// These are the values of names such as Cookie, token or password, and payloads that are not
+    /// UTF-8. The frames of --record are then made of the messages.
     #[arg(long, help_heading = "Output")]
     pub(super) redact: bool,
     /// Write all bytes of WebSockets to a recording, as JSON lines

@@ -22,6 +22,9 @@ fn inspect_prints_and_writes_what_it_saw() {
     let hello = b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00";
     server.write_all(hello).unwrap();
     expect(&mut client, hello);
+    let secret = b"\x81\x16{\"password\": \"hidden\"}";
+    server.write_all(secret).unwrap();
+    expect(&mut client, secret);
     let steering = "\x1b[31m\u{9b}\u{202e}".as_bytes();
     let mut frame = vec![0x81, 0x80 | u8::try_from(steering.len()).unwrap(), 0, 0, 0, 0];
     frame.extend_from_slice(steering);
@@ -38,6 +41,7 @@ fn inspect_prints_and_writes_what_it_saw() {
         &format!("  Host: {} (was {})", listener.local_addr().unwrap(), relay.address),
         "  Set-Cookie: ***",
         "text fin rsv1 len7 7 B, text message of 5 B from 7 B compressed, 140.0 % \"Hello\"",
+        r#""{\"password\": \"***\"}""#,
         "text fin rsv1 len7 5 B, text message of 5 B from 5 B compressed, 100.0 % \"Hello\"",
     ] {
         assert!(lines.contains(words), "{words:?} in {lines}");
@@ -50,10 +54,15 @@ fn inspect_prints_and_writes_what_it_saw() {
         RecordKind::Bytes { sender: Role::Server, bytes } => Some(bytes.as_slice()),
         _ => None,
     });
-    assert_eq!(of_server.collect::<Vec<_>>().concat(), hello);
+    // With --redact, they are made of what is shown.
+    assert_eq!(
+        of_server.collect::<Vec<_>>().concat(),
+        b"\x81\x05Hello\x81\x05Hello\x81\x13{\"password\": \"***\"}"
+    );
+    assert!(recorded.starts_with("{\"fullduplex-recording\":1,\"redacted\":true}\n"), "{recorded}");
     let written = har::read(&fs::read_to_string(har).unwrap()).unwrap();
     assert_eq!(written, har::of_recording(&records, fullduplex_inspect::DecoderLimits::default()));
-    assert_eq!(written[0].messages.len(), 3);
+    assert_eq!(written[0].messages.len(), 4);
     assert!(written[0].opening.url.ends_with("/x?token=***"), "{}", written[0].opening.url);
     assert!(!recorded.contains("hidden"));
     fs::remove_dir_all(folder).unwrap();

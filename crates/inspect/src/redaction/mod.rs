@@ -3,8 +3,12 @@
 mod json;
 mod url;
 
+use bytes::Bytes;
+
 pub use self::url::{is_secret_parameter, redact_target, redact_text, redact_url};
+use crate::frame::Frame;
 use crate::recording::RecordedOpening;
+use crate::store::Retention;
 
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "***";
@@ -84,21 +88,15 @@ impl Redaction {
     /// Returns the value of a header field without secrets.
     pub fn field(&self, name: &str, value: &str) -> String {
         let lower = name.to_ascii_lowercase();
-        if lower == "sec-websocket-protocol" {
-            let offered = value.split(',').map(|name| match name.trim().len() {
-                0..=MAX_SUBPROTOCOL => name.to_owned(),
-                _ => format!("{}{HIDDEN}", if name.starts_with(' ') { " " } else { "" }),
-            });
-            return offered.collect::<Vec<_>>().join(",");
-        }
-        let is_url = matches!(&*lower, "location" | "referer" | ":path" | "origin");
         let is_own = self.names.contains(&normal(name));
-        if lower.starts_with("sec-websocket-") && !is_own {
-            value.to_owned()
-        } else if is_own || FIELDS.contains(&&*lower) || is_secret_parameter(&lower) {
+        if is_own || FIELDS.contains(&&*lower) {
             HIDDEN.to_owned()
-        } else if is_url {
-            redact_url(value)
+        } else if is_url_field(&lower) {
+            self.url(value)
+        } else if lower.starts_with(':') || lower.starts_with("sec-websocket-") {
+            redact_field_value(name, value)
+        } else if is_secret_parameter(&lower) {
+            HIDDEN.to_owned()
         } else {
             value.to_owned()
         }
@@ -112,7 +110,54 @@ impl Redaction {
         }
     }
 
-    fn url(&self, url: &str) -> String {
+    /// Hides the secrets of a frame, also of a control frame, and of the message that is complete
+    /// with it. Returns what is left of them.
+    ///
+    /// What has no secret is [`Kept`](Retention::Kept). Payloads that are not UTF-8, and those of
+    /// frames whose message is compressed or fragmented, are [`Withheld`](Retention::Withheld).
+    pub fn apply_to_frame(&self, frame: &mut Frame) -> Retention {
+        let mut retention = Retention::Kept;
+        let is_whole = frame
+            .message
+            .as_ref()
+            .is_some_and(|message| message.fragments == 1 && !message.is_compressed);
+        if !is_whole && !frame.is_control() {
+            retention = if frame.payload.is_empty() { retention } else { Retention::Withheld };
+            frame.payload = Bytes::new();
+        }
+        let is_close = frame.message.is_none() && frame.header.opcode_bits() == 8;
+        let payload = match &mut frame.message {
+            Some(message) => &mut message.payload,
+            None => &mut frame.payload,
+        };
+        if payload.is_empty() {
+            return retention;
+        }
+        // Its code need not be UTF-8, and the reason is.
+        if is_close && let Some((code, reason)) = payload.split_first_chunk::<2>() {
+            if let Some(Some(redacted)) = self.payload(reason) {
+                *payload = Bytes::from([&code[..], &redacted].concat().into_boxed_slice());
+                retention = Retention::Redacted;
+            }
+            return retention;
+        }
+        match self.payload(payload) {
+            None => (retention, *payload) = (Retention::Withheld, Bytes::new()),
+            Some(None) => retention = Retention::Kept,
+            Some(Some(redacted)) => {
+                *payload = Bytes::from(redacted.into_boxed_slice());
+                retention = Retention::Redacted;
+            }
+        }
+        if is_whole && let Some(message) = &frame.message {
+            frame.payload = message.payload.clone();
+        }
+        retention
+    }
+
+    /// Returns a URL, or a path and query, without its user and the values of parameters that look
+    /// like secrets.
+    pub fn url(&self, url: &str) -> String {
         url::redact_url_of(url, &|name| {
             is_secret_parameter(name) || self.names.contains(&normal(name))
         })
@@ -132,6 +177,27 @@ impl Redaction {
         };
         Some(json::redact(text, &|key| self.is_secret_key(key)).map(String::into_bytes))
     }
+}
+
+/// Returns the value of a header field, which as a whole is not a secret, without those in it: of a
+/// URL, and tokens in the place of a subprotocol.
+pub fn redact_field_value(name: &str, value: &str) -> String {
+    if is_url_field(&name.to_ascii_lowercase()) {
+        return redact_url(value);
+    }
+    if !name.eq_ignore_ascii_case("sec-websocket-protocol") {
+        return value.to_owned();
+    }
+    let offered = value.split(',').map(|name| match name.trim().len() {
+        0..=MAX_SUBPROTOCOL => name.to_owned(),
+        _ => format!("{}{HIDDEN}", if name.starts_with(' ') { " " } else { "" }),
+    });
+    offered.collect::<Vec<_>>().join(",")
+}
+
+/// Returns whether the value of a header field, whose name is in small letters, is a URL.
+fn is_url_field(lower: &str) -> bool {
+    matches!(lower, "location" | "referer" | ":path" | "origin")
 }
 
 /// Returns a name in small letters, without `-` and `_`.
@@ -157,6 +223,8 @@ mod tests {
             ("Sec-WebSocket-Protocol", &format!("chat, {token}"), "chat, ***"),
             (":path", "/a?token=b&x=1", "/a?token=***&x=1"),
             ("Host", "example.com", "example.com"),
+            (":authority", "example.com", "example.com"),
+            ("Location", "/a?xmine=b", "/a?xmine=***"),
         ] {
             assert_eq!(redaction.field(name, value), expected, "{name}");
         }

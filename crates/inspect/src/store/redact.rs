@@ -1,8 +1,6 @@
 //! Rows without secrets.
 
-use bytes::Bytes;
-
-use super::row::{Retention, Row, RowKind};
+use super::row::{Row, RowKind};
 use crate::redaction::Redaction;
 
 impl Row {
@@ -10,42 +8,7 @@ impl Row {
     /// [`StoreConfig`](super::StoreConfig) says so.
     pub fn redact(&mut self, redaction: &Redaction) {
         let RowKind::Frame { shown, retention, .. } = &mut self.kind else { return };
-        let frame = &mut shown.frame;
-        let is_whole = frame
-            .message
-            .as_ref()
-            .is_some_and(|message| message.fragments == 1 && !message.is_compressed);
-        if !is_whole && !frame.is_control() {
-            *retention = if frame.payload.is_empty() { *retention } else { Retention::Withheld };
-            frame.payload = Bytes::new();
-        }
-        let is_close = frame.message.is_none() && frame.header.opcode_bits() == 8;
-        let payload = match &mut frame.message {
-            Some(message) => &mut message.payload,
-            None => &mut frame.payload,
-        };
-        if payload.is_empty() {
-            return;
-        }
-        // Its code need not be UTF-8, and the reason is.
-        if is_close && let Some((code, reason)) = payload.split_first_chunk::<2>() {
-            if let Some(Some(redacted)) = redaction.payload(reason) {
-                *payload = Bytes::from([&code[..], &redacted].concat().into_boxed_slice());
-                *retention = Retention::Redacted;
-            }
-            return;
-        }
-        match redaction.payload(payload) {
-            None => (*retention, *payload) = (Retention::Withheld, Bytes::new()),
-            Some(None) => *retention = Retention::Kept,
-            Some(Some(redacted)) => {
-                *payload = Bytes::from(redacted.into_boxed_slice());
-                *retention = Retention::Redacted;
-            }
-        }
-        if is_whole && let Some(message) = &frame.message {
-            frame.payload = message.payload.clone();
-        }
+        *retention = redaction.apply_to_frame(&mut shown.frame);
     }
 }
 
@@ -55,7 +18,7 @@ mod tests {
 
     use fullduplex_proto::Role;
 
-    use super::super::Handling;
+    use super::super::{Handling, Retention};
     use super::*;
     use crate::{Conversation, Decoder};
 

@@ -3,7 +3,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fullduplex_inspect::redaction::Redaction;
 use fullduplex_inspect::store::StoreConfig;
 use tokio::sync::watch;
 
@@ -17,8 +16,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(max_memory: usize, redaction: Option<Redaction>) -> Self {
-        let config = StoreConfig::default().max_memory(max_memory).redaction(redaction);
+    pub(crate) fn new(max_memory: usize) -> Self {
+        let config = StoreConfig::default().max_memory(max_memory);
         Self { rows: Mutex::new(SocketRows::new(config)), revision: watch::Sender::new(0) }
     }
 
