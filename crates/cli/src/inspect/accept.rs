@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use super::connection::pass;
 use super::event::Event;
-use super::exchange::{Exchange, Rewriting};
+use super::exchange::Exchange;
 use super::observer::{Observer, Sinks};
+use super::rewriting::Rewriting;
 use crate::base::accept::{Accepted, Stopped, accept, stop};
 use crate::base::stderr;
 use crate::client::{connect_error, connect_error_details};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::exchange::{Rewriting, authority};
+use super::rewriting::{Rewriting, authority};
 use super::shared_args::SharedArgs;
 use crate::client::url;
 use crate::serve::listen::Address;
