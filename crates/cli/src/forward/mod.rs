@@ -6,11 +6,10 @@ mod words;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex::{Client, ErrorKind};
+use fullduplex::Client;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -19,12 +18,13 @@ pub(crate) use self::words::with_serve;
 
 use self::connections::Connections;
 use crate::base::redact::redact_url;
-use crate::base::signals::EndSignals;
+use crate::base::signals::{EndSignal, EndSignals};
 use crate::client::{ConnectOutcome, SetupError, connect_error};
 use crate::relay;
 use crate::serve::file_limit::{self, FileCounts};
 use crate::serve::listen::{Address, SystemdListeners};
 use crate::serve::log::{self, log_line};
+use crate::serve::until_signal::{self, StartError, check};
 
 /// The time for the WebSockets to close at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(600);
@@ -35,25 +35,12 @@ const CLOSE_IDLE_TIMEOUT: Duration = Duration::from_millis(300);
 /// The time for the last lines of the log to be written.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What keeps it from running, and the exit code.
-type StartError = (String, ConnectOutcome);
-
 /// Forwards connections until a signal, and returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
     if let Some(format) = args.log {
         log::set_format(format.json);
     }
-    let of_system = |why: String| (why, ConnectOutcome::LocalIo);
-    let systemd = SystemdListeners::receive(slice::from_ref(&args.listen)).map_err(of_system);
-    let outcome = systemd.and_then(|systemd| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| of_system(format!("the runtime can't be started: {error}")))?;
-        let outcome = runtime.block_on(forward(args, systemd));
-        // Looking up a name can't be cancelled, and must not delay the exit.
-        runtime.shutdown_background();
-        outcome
-    });
+    let outcome = until_signal::run(&args.listen, |systemd| forward(args, systemd));
     let outcome = outcome.unwrap_or_else(|(why, outcome)| {
         log_line!("fdx forward: {why}");
         outcome
@@ -62,9 +49,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     ExitCode::from(outcome as u8)
 }
 
-async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<ConnectOutcome, StartError> {
+async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal, StartError> {
     let client = client(args).map_err(|error| (error.to_string(), error.outcome()))?;
-    check(&client, &args.client.url).await?;
+    let silent = client.to_builder().on_connect_event(|_| {}).build();
+    let silent = silent.map_err(|error| (connect_error(&error), ConnectOutcome::Usage))?;
+    check(&silent, &args.client.url).await?;
     let limit = file_limit::raise(args.max_connections, FileCounts { each: 2, processes: 0 });
     if let Some(warning) = &limit.warning {
         log_line!("fdx forward: warning: {warning}");
@@ -106,7 +95,7 @@ async fn forward(args: &Args, mut systemd: SystemdListeners) -> Result<ConnectOu
         _ = signals.next() => {}
         () = ending => {}
     }
-    Ok(signal.into())
+    Ok(signal)
 }
 
 fn client(args: &Args) -> Result<Client, SetupError> {
@@ -118,20 +107,6 @@ fn client(args: &Args) -> Result<Client, SetupError> {
         builder = builder.on_connect_event(connections::log_connect_event);
     }
     Ok(builder.build()?)
-}
-
-/// Checks the URL and what else the client finds before it connects.
-async fn check(client: &Client, url: &str) -> Result<(), StartError> {
-    let client = client.to_builder().on_connect_event(|_| {}).build();
-    // It connects to nothing: the other end of this stream is gone.
-    let (nowhere, _) = tokio::io::duplex(1);
-    let checked = async { client?.connect_over(nowhere, url).await };
-    match checked.await {
-        Err(error) if error.kind() == ErrorKind::Misuse => {
-            Err((connect_error(&error), ConnectOutcome::Usage))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Prints the addresses, which a program that starts this one may wait for.

@@ -22,12 +22,10 @@ mod shared_args;
 mod transport;
 
 use std::process::ExitCode;
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use fullduplex::{Client, ErrorKind};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{interval, timeout};
 
@@ -43,37 +41,22 @@ use self::page::Kept;
 use self::redacted::Redacted;
 use crate::base::redact::redact_url;
 use crate::base::signals::{EndSignal, EndSignals};
-use crate::client::{ConnectOutcome, connect_error};
+use crate::client::ConnectOutcome;
 use crate::serve::file_limit::{self, FileCounts};
 use crate::serve::listen::{Address, SystemdListeners};
 use crate::serve::tls::ServeTls;
+use crate::serve::until_signal::{self, StartError, check};
 
 /// The time for the connections to end, once they are reset.
 const END_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// What keeps it from running, and the exit code.
-type StartError = (String, ConnectOutcome);
-
 /// Relays until a signal, and returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let of_system = |why: String| (why, ConnectOutcome::LocalIo);
-    let systemd = SystemdListeners::receive(slice::from_ref(&args.listen)).map_err(of_system);
-    let outcome = systemd.and_then(|systemd| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| of_system(format!("the runtime can't be started: {error}")))?;
-        let outcome = runtime.block_on(inspect(args, systemd));
-        // Looking up a name can't be cancelled, and must not delay the exit.
-        runtime.shutdown_background();
+    let outcome = until_signal::run(&args.listen, |systemd| inspect(args, systemd));
+    let outcome = outcome.unwrap_or_else(|(why, outcome)| {
+        report!("fdx inspect: {why}");
         outcome
     });
-    let outcome = match outcome {
-        Ok(signal) => signal.into(),
-        Err((why, outcome)) => {
-            report!("fdx inspect: {why}");
-            outcome
-        }
-    };
     ExitCode::from(outcome as u8)
 }
 
@@ -174,18 +157,6 @@ fn sinks(args: &Args) -> Result<(Sinks, Option<String>), String> {
         sinks = vec![Box::new(Redacted::new(sinks))];
     }
     Ok((sinks.into(), url))
-}
-
-/// Checks the URL and what else the client finds before it connects.
-async fn check(client: &Client, url: &str) -> Result<(), StartError> {
-    // It connects to nothing: the other end of this stream is gone.
-    let (nowhere, _) = tokio::io::duplex(1);
-    match client.connect_over(nowhere, url).await {
-        Err(error) if error.kind() == ErrorKind::Misuse => {
-            Err((connect_error(&error), ConnectOutcome::Usage))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Prints the addresses, which a program that starts this one may wait for.
