@@ -99,28 +99,51 @@ impl Conversation {
         at: Duration,
         mut show: impl FnMut(ConversationFrame),
     ) {
+        let mut bytes = bytes;
+        while !bytes.is_empty() {
+            if let Some(shown) = self.push_some(sender, &mut bytes, at, &mut |_| {}) {
+                show(shown);
+            }
+        }
+    }
+
+    /// Takes a byte of a header, or payload of one frame of `sender`. Returns the frame if that is
+    /// complete. `plain` is called with the bytes of messages, decompressed.
+    pub(crate) fn push_some(
+        &mut self,
+        sender: Role,
+        bytes: &mut &[u8],
+        at: Duration,
+        plain: &mut dyn FnMut(&[u8]),
+    ) -> Option<ConversationFrame> {
         let (own, other) = match sender {
             Role::Client => (&mut self.client, &mut self.server),
             Role::Server => (&mut self.server, &mut self.client),
         };
-        let (pings, first_close) = (&mut own.pings, &mut self.first_close);
-        own.decoder.push(bytes, at, |frame| {
-            let mut round_trip = None;
-            match frame.opcode() {
-                Some(OpCode::Ping) => {
-                    if pings.len() == MAX_PINGS {
-                        pings.pop_front();
-                    }
-                    pings.push_back((frame.payload.clone(), frame.ended));
+        let frame = own.decoder.push_some(bytes, at, plain)?;
+        let mut round_trip = None;
+        match frame.opcode() {
+            Some(OpCode::Ping) => {
+                if own.pings.len() == MAX_PINGS {
+                    own.pings.pop_front();
                 }
-                Some(OpCode::Pong) => round_trip = other.answered(&frame),
-                Some(OpCode::Close) => {
-                    first_close.get_or_insert(sender);
-                }
-                _ => {}
+                own.pings.push_back((frame.payload.clone(), frame.ended));
             }
-            show(ConversationFrame { sender, frame, round_trip });
-        });
+            Some(OpCode::Pong) => round_trip = other.answered(&frame),
+            Some(OpCode::Close) => {
+                self.first_close.get_or_insert(sender);
+            }
+            _ => {}
+        }
+        Some(ConversationFrame { sender, frame, round_trip })
+    }
+
+    /// Returns the decoder of what `sender` sends.
+    pub(crate) fn decoder(&self, sender: Role) -> &Decoder {
+        match sender {
+            Role::Client => &self.client.decoder,
+            Role::Server => &self.server.decoder,
+        }
     }
 
     /// Tells that some bytes of `sender` were not seen. See [`Decoder::skip`].

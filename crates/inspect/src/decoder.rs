@@ -111,10 +111,30 @@ impl Decoder {
     /// is among them.
     pub fn push(&mut self, mut bytes: &[u8], at: Duration, mut show: impl FnMut(Frame)) {
         while !bytes.is_empty() {
-            if let Some(frame) = self.push_some(&mut bytes, at) {
+            if let Some(frame) = self.push_some(&mut bytes, at, &mut |_| {}) {
                 show(frame);
             }
         }
+    }
+
+    /// Returns whether the last byte ended a frame, or there was none.
+    pub(crate) fn is_between_frames(&self) -> bool {
+        self.frame.is_none() && self.header_len == 0
+    }
+
+    /// Returns whether a message has begun whose end was not seen.
+    pub(crate) fn is_within_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Returns whether a Close was seen.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.has_closed
+    }
+
+    /// Returns the frame whose header was seen and whose end was not.
+    pub(crate) fn unfinished(&self) -> Option<&Frame> {
+        self.frame.as_ref().map(|frame| &frame.frame)
     }
 
     /// Returns the frame within which the connection ended, if its header is complete.
@@ -138,8 +158,14 @@ impl Decoder {
         }
     }
 
-    /// Takes one header, or payload of one frame. Returns the frame if that is complete.
-    fn push_some(&mut self, bytes: &mut &[u8], at: Duration) -> Option<Frame> {
+    /// Takes a byte of a header, or payload of one frame. Returns the frame if that is complete.
+    /// `plain` is called with the bytes of messages, decompressed.
+    pub(crate) fn push_some(
+        &mut self,
+        bytes: &mut &[u8],
+        at: Duration,
+        plain: &mut dyn FnMut(&[u8]),
+    ) -> Option<Frame> {
         if self.frame.is_none() {
             let (byte, rest) = bytes.split_first()?;
             *bytes = rest;
@@ -152,11 +178,11 @@ impl Decoder {
             self.header_len = 0;
             self.start(header);
         } else {
-            self.push_payload(bytes);
+            self.push_payload(bytes, plain);
         }
         let is_complete = self.frame.as_ref().is_some_and(|frame| frame.frame.missing() == 0);
         let complete = self.frame.take_if(|_| is_complete)?;
-        Some(self.complete(complete, at))
+        Some(self.complete(complete, at, plain))
     }
 
     fn start(&mut self, header: RawFrameHeader) {
@@ -211,7 +237,7 @@ impl Decoder {
     }
 
     /// Takes what there is of the payload of the current frame.
-    fn push_payload(&mut self, bytes: &mut &[u8]) {
+    fn push_payload(&mut self, bytes: &mut &[u8], show: &mut dyn FnMut(&[u8])) {
         let Some(FrameInProgress { frame, payload, key, is_of_message }) = &mut self.frame else {
             return;
         };
@@ -228,13 +254,18 @@ impl Decoder {
         let room = self.limits.max_payload.saturating_sub(payload.len());
         payload.extend_from_slice(&plain[..plain.len().min(room)]);
         if *is_of_message && let Some(message) = &mut self.message {
-            let broken = message.push(plain, false, self.inflation.as_mut(), &self.limits);
+            let broken = message.push(plain, false, self.inflation.as_mut(), &self.limits, show);
             frame.violation = frame.violation.or(broken);
         }
     }
 
     /// Ends a frame, all of which was seen.
-    fn complete(&mut self, frame: FrameInProgress, at: Duration) -> Frame {
+    fn complete(
+        &mut self,
+        frame: FrameInProgress,
+        at: Duration,
+        plain: &mut dyn FnMut(&[u8]),
+    ) -> Frame {
         let is_of_message = frame.is_of_message;
         let mut frame = frame.finish();
         frame.ended = at;
@@ -242,7 +273,7 @@ impl Decoder {
             && frame.header.fin()
             && let Some(mut message) = self.message.take()
         {
-            let broken = message.push(&[], true, self.inflation.as_mut(), &self.limits);
+            let broken = message.push(&[], true, self.inflation.as_mut(), &self.limits, plain);
             frame.violation = frame.violation.or(broken);
             frame.message = Some(message.finish(&frame.payload));
         }

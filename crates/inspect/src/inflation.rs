@@ -49,22 +49,12 @@ pub(crate) struct Inflation {
 impl Inflation {
     /// Returns the decompression of what `sender` sends, of at most `max_inflated` bytes a message.
     pub(crate) fn new(params: DeflateParams, sender: Role, max_inflated: u64) -> Option<Self> {
-        let (has_no_takeover, window_bits) = match sender {
-            Role::Client => (params.client_no_context_takeover, params.client_max_window_bits),
-            Role::Server => (params.server_no_context_takeover, params.server_max_window_bits),
-        };
+        let has_takeover = has_takeover(params, sender);
         // The receiver is always a client's, as what it is given is not masked.
-        let bits = window_bits.clamp(8, 15).to_string();
-        let mut agreed = Extension::new("permessage-deflate").ok()?;
-        agreed = agreed.with_param("server_max_window_bits", Some(&bits)).ok()?;
-        if has_no_takeover {
-            agreed = agreed.with_param("server_no_context_takeover", None).ok()?;
-        }
-        let config = DeflateConfig::default().receive_window_bits(15).send_window_bits(15);
-        let negotiated = config.check(&[agreed]).ok()??;
+        let negotiated = as_of_server(params, sender, has_takeover)?;
         Some(Self {
             negotiated,
-            has_takeover: !has_no_takeover,
+            has_takeover,
             max_inflated,
             produced: 0,
             receiver: receiver(&negotiated),
@@ -167,6 +157,34 @@ impl Inflation {
         self.is_history_lost = self.has_takeover;
         self.receiver = receiver(&self.negotiated);
     }
+}
+
+/// Returns whether compressed messages of `sender` may refer to earlier ones.
+pub(crate) fn has_takeover(params: DeflateParams, sender: Role) -> bool {
+    match sender {
+        Role::Client => !params.client_no_context_takeover,
+        Role::Server => !params.server_no_context_takeover,
+    }
+}
+
+/// Returns parameters by which a server sends with the window that was negotiated for `sender`.
+pub(crate) fn as_of_server(
+    params: DeflateParams,
+    sender: Role,
+    has_takeover: bool,
+) -> Option<PerMessageDeflate> {
+    let bits = match sender {
+        Role::Client => params.client_max_window_bits,
+        Role::Server => params.server_max_window_bits,
+    };
+    let bits = bits.clamp(8, 15).to_string();
+    let mut agreed = Extension::new("permessage-deflate").ok()?;
+    agreed = agreed.with_param("server_max_window_bits", Some(&bits)).ok()?;
+    if !has_takeover {
+        agreed = agreed.with_param("server_no_context_takeover", None).ok()?;
+    }
+    let config = DeflateConfig::default().receive_window_bits(15).send_window_bits(15);
+    config.check(&[agreed]).ok()?
 }
 
 /// Returns a receiver whose limits are never reached.

@@ -6,6 +6,8 @@
 //! * [`Conversation`] joins both directions: it pairs Pings with Pongs, and knows who closed first.
 //! * [`Store`](store::Store) keeps what was seen of many connections in bounded memory, and
 //!   [`Filter`](filter::Filter) selects of it by a line of text.
+//! * [`edit`] changes what one side sends: messages are held, dropped, replaced and injected, and
+//!   the bytes of all others pass as they came.
 //! * [`payload`] decodes what messages say: JSON, Socket.IO, MQTT, `MessagePack` and others.
 //! * [`recording`] is a format of files that keep the bytes; [`har`] reads and writes messages as
 //!   browsers export them. [`replay`] plans what a side of one sends again, and tells what differs.
@@ -34,6 +36,7 @@ pub mod attach;
 mod conversation;
 mod date;
 mod decoder;
+pub mod edit;
 pub mod filter;
 mod frame;
 pub mod har;

@@ -64,20 +64,26 @@ impl MessageInProgress {
         self.message.fragments
     }
 
-    /// Adds payload, which `is_last` ends. Returns the rule that this breaks.
+    /// Adds payload, which `is_last` ends, and calls `show` with it, decompressed. Returns the rule
+    /// that this breaks.
     pub(crate) fn push(
         &mut self,
         payload: &[u8],
         is_last: bool,
         inflation: Option<&mut Inflation>,
         limits: &DecoderLimits,
+        show: &mut dyn FnMut(&[u8]),
     ) -> Option<Violation> {
         self.message.wire_len += payload.len() as u64;
         let mut violation = None;
         match inflation.filter(|_| self.message.is_compressed) {
-            None => violation = self.add(payload, limits),
+            None => {
+                show(payload);
+                violation = self.add(payload, limits);
+            }
             Some(inflation) => {
                 let stop = inflation.push(payload, is_last, |plain| {
+                    show(plain);
                     let broken = self.add(plain, limits);
                     violation = violation.or(broken);
                 });
