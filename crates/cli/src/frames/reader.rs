@@ -54,6 +54,12 @@ impl FrameReader {
         });
     }
 
+    /// Goes on after bytes of `sender` that were not seen. See [`Conversation::skip`].
+    pub(crate) fn skip(&mut self, sender: Role) {
+        self.conversation.skip(sender);
+        self.unfinished[usize::from(sender == Role::Server)] = Unfinished::default();
+    }
+
     /// Ends the direction of `sender`. Returns what was cut.
     pub(crate) fn finish(&mut self, sender: Role) -> Option<CutEnd> {
         if let Some(frame) = self.conversation.finish(sender) {

@@ -21,13 +21,22 @@ change is Host, which becomes the target's.
 Exit codes:
   1  the address is in use, or a file is missing or can't be used
   2  wrong usage
+  3  --attach: no program listens there, or not one that lets others look into it
 129, 130, 143  ended by SIGHUP, Ctrl-C or SIGTERM; connections are reset")]
 pub(crate) struct Args {
     /// The server behind the relay, such as wss://example.com or :9001
     ///
     /// The path of each request passes as it is; that of this URL is ignored.
-    #[arg(long, value_name = "URL", value_parser = target)]
-    pub(super) to: String,
+    #[arg(long, value_name = "URL", value_parser = target, required_unless_present = "attach")]
+    to: Option<String>,
+    /// Look into a running program that has a socket for that, in place of relaying
+    ///
+    /// It is a program with an AttachTap of the crate fullduplex-inspect. Its WebSockets of any
+    /// HTTP version are shown that are opened from now on.
+    #[arg(long, value_name = "unix:PATH", value_parser = socket_path,
+          conflicts_with_all = ["to", "listen", "keep_host", "rewrite_origin", "host", "tls_cert",
+                                "tls_self_signed"])]
+    pub(super) attach: Option<PathBuf>,
     /// Where clients connect: a port of 127.0.0.1, ADDR:PORT, or unix:PATH; port 0 is any free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9100",
           value_parser = Address::parse)]
@@ -61,11 +70,16 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Returns the URL of the target; empty with `--attach`.
+    pub(super) fn target(&self) -> &str {
+        self.to.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn rewriting(&self) -> Rewriting {
         Rewriting {
-            scheme: if url::has_tls(&self.to) { "wss" } else { "ws" },
+            scheme: if url::has_tls(self.target()) { "wss" } else { "ws" },
             // A URL without one is of a Unix socket.
-            authority: authority(&self.to).unwrap_or_else(|| "localhost".into()),
+            authority: authority(self.target()).unwrap_or_else(|| "localhost".into()),
             keeps_host: self.keep_host,
             rewrites_origin: self.rewrite_origin,
             own_names: self.host.clone(),
@@ -90,7 +104,7 @@ impl Args {
 
     /// Returns the path and query of the target's URL.
     pub(super) fn path(&self) -> &str {
-        let rest = self.to.split_once("://").map_or("", |(_, rest)| rest);
+        let rest = self.target().split_once("://").map_or("", |(_, rest)| rest);
         rest.find(['/', '?']).map_or("/", |at| &rest[at..])
     }
 }
@@ -100,4 +114,13 @@ fn target(text: &str) -> Result<String, String> {
         return Err("a URL such as wss://example.com".into());
     }
     url::parse(text)
+}
+
+/// Parses `unix:PATH`.
+fn socket_path(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) if cfg!(unix) && !path.is_empty() => Ok(path.into()),
+        _ if cfg!(unix) => Err("unix: and the path of a socket".into()),
+        _ => Err("this system has no Unix sockets that fdx can use".into()),
+    }
 }

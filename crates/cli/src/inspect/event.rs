@@ -36,6 +36,11 @@ pub(super) enum Event<'a> {
         sender: Role,
         bytes: &'a [u8],
     },
+    /// Bytes of an open WebSocket that were not seen.
+    Lost {
+        sender: Role,
+        bytes: u64,
+    },
     Frame {
         shown: &'a ConversationFrame,
         /// Whether there was a Close before it.

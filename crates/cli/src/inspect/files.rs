@@ -57,6 +57,7 @@ impl Sink for Recorder {
             Event::Bytes { sender, bytes } => {
                 RecordKind::Bytes { sender: *sender, bytes: bytes.to_vec() }
             }
+            Event::Lost { sender, bytes } => RecordKind::Lost { sender: *sender, bytes: *bytes },
             Event::End { sender, how } => {
                 RecordKind::End { sender: *sender, how: (*how).to_owned() }
             }

@@ -39,6 +39,9 @@ pub(super) fn line(number: u64, at: Duration, event: &Event<'_>) -> Option<Strin
         }
         Event::Bytes { .. } | Event::Refused(_) => return None,
         Event::Frame { shown, retention, .. } => frame(shown, *retention),
+        Event::Lost { sender, bytes } => {
+            json!({"event": "lost", "from": name(*sender), "bytes": bytes})
+        }
         Event::Cut { sender, cut } => {
             let from = name(*sender);
             match cut {

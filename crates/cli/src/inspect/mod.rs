@@ -3,6 +3,8 @@
 
 mod accept;
 mod args;
+#[cfg(unix)]
+mod attach;
 mod body;
 mod connection;
 mod event;
@@ -50,9 +52,15 @@ use crate::serve::until_signal::{self, StartError, check};
 /// The time for the connections to end, once they are reset.
 const END_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// Relays until a signal, and returns the exit code.
+/// Relays, or follows a program, until a signal or its end. Returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let outcome = until_signal::run(&args.listen, |systemd| inspect(args, systemd));
+    let outcome = until_signal::run(&args.listen, |systemd| async {
+        match &args.attach {
+            #[cfg(unix)]
+            Some(path) => attach::follow(args, path).await,
+            _ => inspect(args, systemd).await.map(ConnectOutcome::from),
+        }
+    });
     let outcome = outcome.unwrap_or_else(|(why, outcome)| {
         report!("fdx inspect: {why}");
         outcome
@@ -62,8 +70,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 
 async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal, StartError> {
     let client =
-        args.shared.client(&args.to).map_err(|error| (error.to_string(), error.outcome()))?;
-    check(&client, &args.to).await?;
+        args.shared.client(args.target()).map_err(|error| (error.to_string(), error.outcome()))?;
+    check(&client, args.target()).await?;
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
     let limit =
         file_limit::raise(args.shared.max_connections, FileCounts { each: 2, processes: 0 });
@@ -88,7 +96,7 @@ async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal
     let permits = limit.max_connections.map_or(Semaphore::MAX_PERMITS, |max| max as usize);
     let relay = Arc::new(Relay {
         client,
-        url: args.to.clone(),
+        url: args.target().to_owned(),
         tls: tls.as_ref().map(|tls| tls.config.clone()),
         rewriting: args.rewriting(),
         sinks: sinks.clone(),
@@ -178,5 +186,5 @@ fn print_addresses(args: &Args, addresses: &[Address], tls: Option<&ServeTls>, p
     if let Some(url) = page {
         print(format!("page at {url}"));
     }
-    print(format!("relaying to {}", redact_url(&args.to)));
+    print(format!("relaying to {}", redact_url(args.target())));
 }

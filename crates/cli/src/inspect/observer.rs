@@ -22,24 +22,67 @@ pub(super) type Sinks = Arc<[Box<dyn Sink>]>;
 /// The observer of a connection.
 pub(super) struct Observer {
     number: u64,
-    accepted: Instant,
-    /// When it was accepted, since the Unix epoch.
-    accepted_at: Duration,
+    clock: Clock,
     sinks: Sinks,
     frames: Option<FrameReader>,
     summary: Summary,
+    /// Whether each direction has ended: the client's, the server's.
+    ended: [bool; 2],
+}
+
+/// The time since a connection was accepted.
+enum Clock {
+    /// When it was accepted, also since the Unix epoch.
+    Accepted(Instant, Duration),
+    /// Another program has the clock, and says the time of what it saw last.
+    Said(Duration),
+}
+
+impl Clock {
+    fn now(&self) -> Duration {
+        match self {
+            Self::Accepted(at, _) => whole_micros(at.elapsed()),
+            Self::Said(time) => *time,
+        }
+    }
 }
 
 impl Observer {
     pub(super) fn new(number: u64, sinks: Sinks) -> Self {
-        let (frames, summary) = (None, Summary::default());
         let accepted_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let accepted_at = whole_micros(accepted_at);
-        Self { number, accepted: Instant::now(), accepted_at, sinks, frames, summary }
+        let clock = Clock::Accepted(Instant::now(), whole_micros(accepted_at));
+        Self { number, clock, sinks, frames: None, summary: Summary::default(), ended: [false; 2] }
+    }
+
+    /// Creates the observer of a WebSocket that another program sees, and begins to decode its
+    /// frames.
+    pub(super) fn of_recording(number: u64, sinks: Sinks, opening: &RecordedOpening) -> Self {
+        let clock = Clock::Said(Duration::ZERO);
+        let mut this = Self {
+            number,
+            clock,
+            sinks,
+            frames: None,
+            summary: Summary::default(),
+            ended: [false; 2],
+        };
+        if let Some((request, response)) = heads(opening) {
+            this.tell(&Event::Request { head: &request, changes: &[] });
+            this.tell(&Event::Response(&response));
+        }
+        this.opened(opening);
+        this
+    }
+
+    /// Sets the time of what follows, if another program has the clock.
+    pub(super) fn set_time(&mut self, at: Duration) {
+        if let Clock::Said(time) = &mut self.clock {
+            *time = at;
+        }
     }
 
     pub(super) fn tell(&self, event: &Event<'_>) {
-        tell(&self.sinks, self.number, whole_micros(self.accepted.elapsed()), event);
+        tell(&self.sinks, self.number, self.clock.now(), event);
     }
 
     pub(super) fn note(&self, text: &str) {
@@ -48,8 +91,11 @@ impl Observer {
 
     /// Begins to decode frames, after a 101 to this request.
     pub(super) fn open(&mut self, url: String, request: &Head, response: &Head) {
-        let opening = self.opening(url, request, response);
-        self.tell(&Event::Opened(&opening));
+        self.opened(&self.opening(url, request, response));
+    }
+
+    fn opened(&mut self, opening: &RecordedOpening) {
+        self.tell(&Event::Opened(opening));
         let max_payload = self.sinks.iter().map(Sink::max_payload).max();
         let limits = DecoderLimits::default()
             .max_inflated(MAX_INFLATED)
@@ -69,7 +115,10 @@ impl Observer {
         RecordedOpening {
             url,
             // All times are counted from here.
-            time: self.accepted_at,
+            time: match self.clock {
+                Clock::Accepted(_, at) => at,
+                Clock::Said(_) => Duration::ZERO,
+            },
             version: "HTTP/1.1".into(),
             method: method.unwrap_or_default(),
             request: request.fields().collect(),
@@ -80,7 +129,7 @@ impl Observer {
 
     /// Takes bytes that follow a 101.
     pub(super) fn push(&mut self, sender: Role, bytes: &[u8]) {
-        let at = whole_micros(self.accepted.elapsed());
+        let at = self.clock.now();
         let Self { number, sinks, frames, summary, .. } = self;
         let Some(frames) = frames.as_mut().filter(|_| !bytes.is_empty()) else { return };
         tell(sinks, *number, at, &Event::Bytes { sender, bytes });
@@ -102,6 +151,15 @@ impl Observer {
         });
     }
 
+    /// Takes notice that bytes of a WebSocket were not seen. What follows begins with a frame that
+    /// is not within a message.
+    pub(super) fn lose(&mut self, sender: Role, bytes: u64) {
+        self.tell(&Event::Lost { sender, bytes });
+        if let Some(frames) = &mut self.frames {
+            frames.skip(sender);
+        }
+    }
+
     /// Counts bytes that were passed on.
     pub(super) fn count(&mut self, sender: Role, len: usize) {
         self.summary.bytes[usize::from(sender == Role::Server)] += len as u64;
@@ -113,13 +171,39 @@ impl Observer {
             self.tell(&Event::Cut { sender, cut: &cut });
         }
         self.tell(&Event::End { sender, how });
+        self.ended[usize::from(sender == Role::Server)] = true;
         self.summary.first_end.get_or_insert_with(|| (sender, how.to_owned()));
+    }
+
+    /// Returns whether both directions have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended == [true; 2]
     }
 
     /// Ends the connection.
     pub(super) fn close(&self) {
         self.tell(&Event::Closed(&self.summary));
     }
+}
+
+/// Returns the heads of a handshake, in the form of HTTP/1.1.
+fn heads(opening: &RecordedOpening) -> Option<(Head, Head)> {
+    let RecordedOpening { url, version, method, status, .. } = opening;
+    // On HTTP/2 and HTTP/3 there is no Host.
+    let target = if method == "CONNECT" {
+        url.as_str()
+    } else {
+        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        rest.find(['/', '?']).map_or("/", |at| &rest[at..])
+    };
+    let head = |mut head: String, fields: &[(String, String)]| {
+        for (name, value) in fields {
+            head.extend(["\r\n", name, ": ", value]);
+        }
+        Head::parse((head + "\r\n\r\n").into())
+    };
+    let request = head(format!("{method} {target} {version}"), &opening.request)?;
+    Some((request, head(format!("{version} {status}"), &opening.response)?))
 }
 
 fn tell(sinks: &[Box<dyn Sink>], number: u64, at: Duration, event: &Event<'_>) {

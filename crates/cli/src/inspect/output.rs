@@ -90,12 +90,18 @@ fn lines(event: &Event<'_>) -> Vec<(char, String)> {
             }
             vec![(mark(shown.sender), line)]
         }
+        Event::Lost { sender, bytes } => vec![(mark(*sender), lost(*bytes))],
         Event::Cut { sender, cut } => vec![(mark(*sender), frames::of_cut(cut))],
         Event::End { sender, how } => vec![(mark(*sender), format!("end: {how}"))],
         Event::Closed(summary) => vec![('-', closed(summary))],
         Event::Note(note) => vec![('-', (*note).to_owned())],
         Event::Opened(_) | Event::Refused(_) | Event::Bytes { .. } => Vec::new(),
     }
+}
+
+/// Returns the words about bytes that were not seen.
+pub(super) fn lost(bytes: u64) -> String {
+    format!("{bytes} B were not seen")
 }
 
 fn mark(sender: Role) -> char {

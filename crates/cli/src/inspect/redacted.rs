@@ -90,7 +90,11 @@ impl Sink for Redacted {
                 self.tell(number, at, &Event::Closed(&self.summary(summary)));
             }
             Event::Note(text) => self.tell(number, at, &Event::Note(&redact_text(text))),
-            Event::Accepted(_) | Event::Body { .. } | Event::Cut { .. } | Event::End { .. } => {
+            Event::Accepted(_)
+            | Event::Body { .. }
+            | Event::Lost { .. }
+            | Event::Cut { .. }
+            | Event::End { .. } => {
                 self.tell(number, at, event);
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fullduplex_inspect::store::{Handling, Row, RowKind, Store, StoreConfig};
 
 use super::event::{Event, name};
+use super::output::lost;
 use crate::frames;
 
 /// The WebSockets of connections, and the store that has them.
@@ -36,6 +37,9 @@ impl SocketRows {
                     *retention = *kept;
                 }
                 Some(row)
+            }
+            Event::Lost { sender, bytes } => {
+                Some(Row::note(id, at, format!("{}: {}", name(*sender), lost(*bytes))))
             }
             Event::Cut { sender, cut } => {
                 let text = format!("{}: {}", name(*sender), frames::of_cut(cut));

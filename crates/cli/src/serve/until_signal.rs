@@ -5,14 +5,14 @@ use std::slice;
 use fullduplex::{Client, ErrorKind};
 
 use super::listen::{Address, SystemdListeners};
-use crate::base::signals::EndSignal;
 use crate::client::{ConnectOutcome, connect_error};
 
 /// What keeps a command from running, and the exit code.
 pub(crate) type StartError = (String, ConnectOutcome);
 
-/// Runs such a command on a runtime of its own, with the listeners that systemd passes.
-pub(crate) fn run<F: Future<Output = Result<EndSignal, StartError>>>(
+/// Runs such a command on a runtime of its own, with the listeners that systemd passes. It ends
+/// with a signal, or with an outcome.
+pub(crate) fn run<F: Future<Output = Result<E, StartError>>, E: Into<ConnectOutcome>>(
     listen: &Address,
     command: impl FnOnce(SystemdListeners) -> F,
 ) -> Result<ConnectOutcome, StartError> {
@@ -24,7 +24,7 @@ pub(crate) fn run<F: Future<Output = Result<EndSignal, StartError>>>(
     let outcome = runtime.block_on(command(systemd));
     // Looking up a name can't be cancelled, and must not delay the exit.
     runtime.shutdown_background();
-    outcome.map(EndSignal::into)
+    outcome.map(E::into)
 }
 
 /// Checks the URL of a target, and what else a client finds before it connects.

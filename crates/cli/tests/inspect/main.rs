@@ -3,6 +3,8 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+mod attach;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;

@@ -22,7 +22,9 @@ pub(crate) use queue::TapQueue;
 ///
 /// Set it with [`ClientBuilder::tap`](crate::ClientBuilder::tap) and
 /// [`ServerConfig::tap`](crate::server::ServerConfig#structfield.tap). A WebSocket without a tap
-/// costs nothing.
+/// costs nothing. `AttachTap` of the crate
+/// [fullduplex-inspect](https://docs.rs/fullduplex-inspect) is one that lets `fdx inspect` look
+/// into the program.
 ///
 /// ```
 /// use std::sync::Arc;
