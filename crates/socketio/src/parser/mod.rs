@@ -146,6 +146,8 @@ impl Parser {
 pub struct Decoder {
     parser: Parser,
     limits: Arc<PacketLimits>,
+    /// The namespace of the last packet of text.
+    last_namespace: Option<Arc<str>>,
     /// A packet whose attachments have not all come.
     incomplete: Option<Box<text::Incomplete>>,
 }
@@ -153,7 +155,7 @@ pub struct Decoder {
 impl Decoder {
     /// Returns a decoder for one connection.
     pub fn new(parser: Parser, limits: Arc<PacketLimits>) -> Self {
-        Self { parser, limits, incomplete: None }
+        Self { parser, limits, last_namespace: None, incomplete: None }
     }
 
     /// Takes a text message, and returns the packet that it completes.
@@ -167,7 +169,7 @@ impl Decoder {
         if text.len() > self.limits.max_packet_size {
             return Err(PacketError::TooLarge);
         }
-        match text::decode(text, &self.limits)? {
+        match text::decode(text, &self.limits, &mut self.last_namespace)? {
             text::Decoded::Packet(packet) => Ok(Some(packet)),
             text::Decoded::Incomplete(incomplete) => {
                 self.incomplete = Some(Box::new(incomplete));

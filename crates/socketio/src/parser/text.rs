@@ -218,10 +218,24 @@ impl<'a> Cursor<'a> {
         Ok(number)
     }
 
-    fn namespace(&mut self, limits: &PacketLimits) -> Result<Arc<str>, PacketError> {
+    /// Reads the name of the namespace. `last` is that of the packet before, which mostly has the
+    /// same.
+    fn namespace(
+        &mut self,
+        limits: &PacketLimits,
+        last: &mut Option<Arc<str>>,
+    ) -> Result<Arc<str>, PacketError> {
+        let name = self.namespace_name(limits)?;
+        match last {
+            Some(last) if **last == *name => Ok(last.clone()),
+            _ => Ok(last.insert(name.into()).clone()),
+        }
+    }
+
+    fn namespace_name(&mut self, limits: &PacketLimits) -> Result<&'a str, PacketError> {
         let rest = self.rest();
         if !rest.starts_with('/') {
-            return Ok(MAIN.into());
+            return Ok(MAIN);
         }
         let name = rest.split_once(',').map_or(rest, |(name, _)| name);
         // The comma is absent if nothing follows.
@@ -229,7 +243,7 @@ impl<'a> Cursor<'a> {
         if name.len() > limits.max_namespace_name {
             return Err(PacketError::NameTooLong);
         }
-        Ok(name.into())
+        Ok(name)
     }
 
     fn id(&mut self) -> Result<Option<u64>, PacketError> {
@@ -243,7 +257,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
-pub(super) fn decode(text: Utf8Bytes, limits: &PacketLimits) -> Result<Decoded, PacketError> {
+/// Decodes the text of a packet. `last_namespace` is that of the packet before.
+pub(super) fn decode(
+    text: Utf8Bytes,
+    limits: &PacketLimits,
+    last_namespace: &mut Option<Arc<str>>,
+) -> Result<Decoded, PacketError> {
     let str = text.as_str();
     let kind = str.bytes().next().ok_or(PacketError::Malformed("an empty packet"))?;
     if !(b'0'..=b'6').contains(&kind) {
@@ -251,7 +270,7 @@ pub(super) fn decode(text: Utf8Bytes, limits: &PacketLimits) -> Result<Decoded, 
     }
     let mut cursor = Cursor { text: str, at: 1 };
     let attachments = if kind >= b'5' { cursor.attachments(limits)? } else { 0 };
-    let namespace = cursor.namespace(limits)?;
+    let namespace = cursor.namespace(limits, last_namespace)?;
     let id = cursor.id()?;
     let payload = cursor.rest();
     if !json::is_depth_within(payload.as_bytes(), limits.max_depth) {

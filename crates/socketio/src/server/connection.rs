@@ -1,18 +1,20 @@
 //! The task of one connection: it reads packets, and runs the handlers of all its sockets.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServerShared;
 use super::admission::admit;
-use super::cores::{ConnectionCore, Handlers, SocketCore};
+use super::cores::{ConnectionCore, OnEvent, SocketCore};
 use super::event::Event;
 use super::reason::DisconnectReason;
 use super::request::{ConnectError, ConnectRequest, RequestParts};
+use super::signal::TaskSignal;
 use super::slots::{Running, Slot, SlotState, Step};
 use super::tasks::{Panicked, Tasks, caught};
 use crate::args::Args;
@@ -56,7 +58,7 @@ pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
     let core = ConnectionCore {
         sender: session.sender().clone(),
         shared: shared.clone(),
-        changed: Notify::new(),
+        changed: TaskSignal::default(),
         owes_report: AtomicBool::new(false),
     };
     let mut connection = Connection {
@@ -74,18 +76,32 @@ pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
         let reads = connection.is_open && !connection.is_backlogged();
         let Connection { core, tasks, deadline, catching_up, .. } = &mut connection;
         tokio::select! {
+            // None of the first three can keep the others waiting for ever, and what the last is
+            // for is done after each.
+            biased;
             (part, output) = tasks.next(), if !tasks.is_empty() => {
                 connection.finished(part, output);
             }
-            () = core.changed.notified() => {}
             () = expired(deadline) => connection.fail(DisconnectReason::ForcedClose),
             () = caught_up(catching_up) => connection.report_dropped(),
             data = session.recv(), if reads => match data {
                 Some(data) => connection.receive(&session, data),
                 None => connection.ended(),
             },
+            () = poll_fn(|cx| core.changed.poll_set(cx)) => {}
         }
-        connection.advance();
+        poll_fn(|cx| {
+            connection.advance(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Handles of sockets may live on.
+        self.core.changed.forget_task();
     }
 }
 
@@ -141,7 +157,12 @@ impl Connection {
 
     /// Begins to wait until the client has caught up, if it has to be told then what it missed.
     fn watch_queue(&mut self) {
-        if self.catching_up.is_none() && self.core.owes_report.swap(false, Ordering::AcqRel) {
+        // It is mostly unset, and reading costs less than swapping.
+        let owes_report = self.core.owes_report.load(Ordering::Acquire);
+        if owes_report
+            && self.catching_up.is_none()
+            && self.core.owes_report.swap(false, Ordering::AcqRel)
+        {
             let sender = self.core.sender.clone();
             self.catching_up = Some(Box::pin(async move { sender.drained().await }));
         }
@@ -356,12 +377,12 @@ impl Connection {
     }
 
     /// Begins all handlers that can run.
-    fn advance(&mut self) {
+    fn advance(&mut self, cx: &mut Context<'_>) {
         for index in 0..self.slots.len() {
             while let Some(slot) = self.slots.get_mut(index)
                 && let Some(step) = slot.next_step()
             {
-                self.begin(index, step);
+                self.begin(index, step, cx);
             }
         }
         // The namespaces that the client has left are remembered, so that what it sent before is
@@ -378,33 +399,49 @@ impl Connection {
         }
     }
 
-    fn begin(&mut self, index: usize, step: Step) {
-        let (core, is_concurrent, future) = match step {
+    fn begin(&mut self, index: usize, step: Step, cx: &mut Context<'_>) {
+        match step {
             Step::Event(core, event) => {
-                let handlers = core.namespace.handlers.clone();
-                let handler = handlers.events.get(&*event.name);
-                if handler.is_none() && handlers.any.is_none() {
-                    return;
-                }
-                let is_concurrent = handler.is_some_and(|handler| handler.is_concurrent);
-                let future = handle_event(handlers, core.clone(), event);
-                (core, is_concurrent, future)
+                let handlers = &core.namespace.handlers;
+                let any = handlers.any.clone();
+                let (own, is_concurrent) = match handlers.events.get(&*event.name) {
+                    Some(handler) => (Some(handler.call.clone()), handler.is_concurrent),
+                    None if any.is_none() => return,
+                    None => (None, false),
+                };
+                let future = handle_event(any, own, core.clone(), event);
+                self.start(index, core, is_concurrent, future, cx);
             }
             Step::Disconnected(core, reason) => {
-                let handlers = core.namespace.handlers.clone();
-                let Some(disconnected) = &handlers.disconnected else { return };
+                let Some(disconnected) = &core.namespace.handlers.disconnected else { return };
                 let Ok(future) = caught(|| disconnected(core.clone(), reason)) else { return };
-                (core, false, future)
+                self.start(index, core, false, future, cx);
             }
-        };
-        let output = trace::instrument(core.span.clone(), handled(future));
-        if is_concurrent {
-            self.tasks.push(Part::Concurrent(core), output);
-        } else {
-            if let Some(slot) = self.slots.get_mut(index) {
-                slot.running = Running::Event;
+        }
+    }
+
+    /// Runs a handler of a socket. One that has nothing to wait for is done at once.
+    fn start(
+        &mut self,
+        index: usize,
+        core: Arc<SocketCore>,
+        is_concurrent: bool,
+        future: impl Future<Output = ()> + Send + 'static,
+        cx: &mut Context<'_>,
+    ) {
+        let future = trace::instrument(core.span.clone(), async move {
+            future.await;
+            Output::Handled
+        });
+        let part = if is_concurrent { Part::Concurrent } else { Part::Ordered };
+        match self.tasks.start(part, core, future, cx) {
+            Some((_, Ok(_))) => {}
+            Some((core, Err(Panicked))) => panicked(&core),
+            None => {
+                if !is_concurrent && let Some(slot) = self.slots.get_mut(index) {
+                    slot.running = Running::Event;
+                }
             }
-            self.tasks.push(Part::Ordered(core), output);
         }
     }
 }
@@ -421,17 +458,16 @@ fn panicked(core: &SocketCore) {
 }
 
 /// Runs what is to be done with an event: `on_any` first, then its own handler.
-fn handle_event(
-    handlers: Arc<Handlers>,
+async fn handle_event(
+    any: Option<OnEvent>,
+    own: Option<OnEvent>,
     core: Arc<SocketCore>,
     event: Event,
-) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        if let Some(any) = &handlers.any {
-            any(core.clone(), event.clone()).await;
-        }
-        if let Some(handler) = handlers.events.get(&*event.name) {
-            (handler.call)(core, event).await;
-        }
-    })
+) {
+    if let Some(any) = any {
+        any(core.clone(), event.clone()).await;
+    }
+    if let Some(own) = own {
+        own(core, event).await;
+    }
 }

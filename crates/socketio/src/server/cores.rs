@@ -13,6 +13,7 @@ use super::config::SlowPolicy;
 use super::event::Event;
 use super::reason::DisconnectReason;
 use super::request::{ConnectError, ConnectRequest};
+use super::signal::TaskSignal;
 use crate::args::{Args, ArgsError};
 use crate::engine::{Outgoing, Sender};
 use crate::id::SocketId;
@@ -26,7 +27,7 @@ pub(super) struct ConnectionCore {
     pub(super) shared: Arc<ServerShared>,
     /// Wakes the connection's task: a socket was closed, or waits for its end, or has to be told
     /// what was dropped.
-    pub(super) changed: Notify,
+    pub(super) changed: TaskSignal,
     /// Whether a socket has to be told what was dropped, once its client has caught up.
     pub(super) owes_report: AtomicBool,
 }
@@ -116,7 +117,7 @@ pub(super) type OnSocket = Box<dyn Fn(Arc<SocketCore>) -> BoxFuture<'static, ()>
 pub(super) type OnDisconnected =
     Box<dyn Fn(Arc<SocketCore>, DisconnectReason) -> BoxFuture<'static, ()> + Send + Sync>;
 pub(super) type OnEvent =
-    Box<dyn Fn(Arc<SocketCore>, Event) -> BoxFuture<'static, ()> + Send + Sync>;
+    Arc<dyn Fn(Arc<SocketCore>, Event) -> BoxFuture<'static, ()> + Send + Sync>;
 pub(super) type OnInvalid = Arc<dyn Fn(Arc<SocketCore>, Event, ArgsError) + Send + Sync>;
 
 /// The handlers of a namespace, for users of any type.

@@ -212,7 +212,7 @@ impl<U: Send + Sync + 'static, N> NamespaceBuilder<U, N> {
         F: Fn(Socket<U>, T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = R> + Send + 'static,
     {
-        let call: OnEvent = Box::new(move |core, event| {
+        let call: OnEvent = Arc::new(move |core, event| {
             let args = match event.args.get() {
                 Ok(args) => args,
                 Err(error) => {
@@ -241,7 +241,7 @@ impl<U: Send + Sync + 'static, N> NamespaceBuilder<U, N> {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.handlers.any =
-            Some(Box::new(move |core, event| Box::pin(handler(Socket::new(core), event))));
+            Some(Arc::new(move |core, event| Box::pin(handler(Socket::new(core), event))));
         self
     }
 

@@ -116,7 +116,7 @@ impl SocketCore {
         let dropped = self.dropped_now.fetch_add(1, Ordering::Relaxed) + 1;
         if dropped == 1 && matches!(self.slow_policy(), SlowPolicy::Drop { event: Some(_) }) {
             self.connection.owes_report.store(true, Ordering::Release);
-            self.connection.changed.notify_one();
+            self.connection.changed.set();
         }
         Attempt::Done(Delivery::Dropped(dropped))
     }

@@ -32,6 +32,7 @@ mod reason;
 mod recovering;
 mod request;
 mod sending;
+mod signal;
 mod slots;
 mod socket;
 mod socket_core;

@@ -110,7 +110,7 @@ impl<U: Send + Sync + 'static> Socket<U> {
     /// Dropping the future loses nothing.
     pub async fn closed(&self) -> DisconnectReason {
         self.core.awaits_end.store(true, Ordering::Release);
-        self.core.connection.changed.notify_one();
+        self.core.connection.changed.set();
         self.core.closed().await
     }
 

@@ -74,7 +74,7 @@ impl SocketCore {
         acks.insert(id, sender);
         if acks.len() == 1 {
             // The connection's task may have stopped reading.
-            self.connection.changed.notify_one();
+            self.connection.changed.set();
         }
         Ok(receiver)
     }
@@ -120,7 +120,7 @@ impl SocketCore {
         let acks = std::mem::take(&mut *self.acks());
         drop(acks);
         self.closed.notify_waiters();
-        self.connection.changed.notify_one();
+        self.connection.changed.set();
         true
     }
 

@@ -43,6 +43,29 @@ impl<K, T> Tasks<K, T> {
         self.running.push((key, Box::pin(future)));
     }
 
+    /// Polls a future once. Returns its output if it is done, with what the key would be made of,
+    /// and otherwise keeps it.
+    pub(super) fn start<P>(
+        &mut self,
+        key: impl FnOnce(P) -> K,
+        part: P,
+        future: impl Future<Output = T> + Send + 'static,
+        cx: &mut Context<'_>,
+    ) -> Option<(P, Result<T, Panicked>)> {
+        let mut future: BoxFuture<'static, T> = Box::pin(future);
+        let output = match caught(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => {
+                self.running.push((key(part), future));
+                return None;
+            }
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(panicked) => Err(panicked),
+        };
+        // The drop of what the future holds is foreign code.
+        let dropped = caught(|| drop(future));
+        Some((part, dropped.and(output)))
+    }
+
     /// Waits until a future is done, or for ever if there is none.
     ///
     /// # Cancel safety
@@ -99,5 +122,30 @@ mod tests {
         let (key, output) = tasks.next().await;
         assert_eq!((key, output.expect("an output")), ("waits", 2));
         assert!(tasks.is_empty());
+    }
+
+    #[tokio::test]
+    async fn tasks_keep_only_what_waits() {
+        let mut tasks = Tasks::new();
+        let (send, receive) = tokio::sync::oneshot::channel::<u8>();
+        poll_fn(|cx| {
+            let done = tasks.start(|part| part, "is done", async { 1 }, cx);
+            assert!(matches!(done, Some(("is done", Ok(1)))) && tasks.is_empty());
+            let panicked = tasks.start(|part| part, "panics", async { panic!("on purpose") }, cx);
+            assert!(matches!(panicked, Some(("panics", Err(Panicked)))) && tasks.is_empty());
+            Poll::Ready(())
+        })
+        .await;
+        let waits = async move { receive.await.unwrap_or(0) };
+        let mut waits = Some(waits);
+        poll_fn(|cx| {
+            let waits = waits.take().expect("one poll");
+            assert!(tasks.start(|part| part, "waits", waits, cx).is_none());
+            Poll::Ready(())
+        })
+        .await;
+        send.send(2).expect("the task waits");
+        let (key, output) = tasks.next().await;
+        assert_eq!((key, output.expect("an output")), ("waits", 2));
     }
 }
