@@ -4,19 +4,19 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServerShared;
 use super::admission::admit;
-use super::cores::{ConnectionCore, OnEvent, SocketCore};
+use super::cores::{ConnectionCore, SocketCore};
 use super::event::Event;
 use super::reason::DisconnectReason;
 use super::request::{ConnectError, ConnectRequest, RequestParts};
 use super::signal::TaskSignal;
-use super::slots::{Running, Slot, SlotState, Step};
-use super::tasks::{Panicked, Tasks, caught};
+use super::slots::{Slot, SlotState};
+use super::tasks::{Tasks, caught};
 use crate::args::Args;
 use crate::engine::{Data, EndReason, SendOutcome, Session};
 use crate::packet::{Packet, PacketBody, PacketError};
@@ -28,28 +28,29 @@ use crate::trace;
 const PENDING_WITH_ACKS: usize = 16;
 
 /// Of what a future of the connection's task is part.
-enum Part {
+pub(super) enum Part {
     Connecting(Arc<str>),
     Ordered(Arc<SocketCore>),
     Concurrent(Arc<SocketCore>),
 }
 
 /// What a future of the connection's task leads to.
-enum Output {
+pub(super) enum Output {
     Connected(Result<Arc<SocketCore>, ConnectError>),
     Handled,
 }
 
-struct Connection {
-    core: Arc<ConnectionCore>,
+/// What the task of a connection has.
+pub(super) struct Connection {
+    pub(super) core: Arc<ConnectionCore>,
     decoder: Decoder,
-    slots: Vec<Slot>,
-    tasks: Tasks<Part, Output>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) tasks: Tasks<Part, Output>,
     /// Ends the connection if it is in no namespace by then.
     deadline: Option<Pin<Box<Sleep>>>,
     /// Is ready when the client, of which messages were dropped, has caught up.
     catching_up: Option<BoxFuture<'static, ()>>,
-    is_open: bool,
+    pub(super) is_open: bool,
 }
 
 /// Runs a connection to its end.
@@ -297,7 +298,7 @@ impl Connection {
     }
 
     /// Refuses a client's wish to be in a namespace.
-    fn refuse(&self, name: &str, error: ConnectError) {
+    pub(super) fn refuse(&self, name: &str, error: ConnectError) {
         self.core.shared.counters.refused();
         trace::refused(name);
         let parser = self.core.shared.config.parser;
@@ -308,166 +309,10 @@ impl Connection {
         }
     }
 
-    fn leave(&mut self, name: &str) {
+    pub(super) fn leave(&mut self, name: &str) {
         if let Some(slot) = self.slots.iter_mut().find(|slot| *slot.namespace == *name) {
             slot.state = SlotState::Left;
             slot.events.clear();
         }
-    }
-
-    // ----- Handlers -----
-
-    /// Takes note of a future that is done.
-    fn finished(&mut self, part: Part, output: Result<Output, Panicked>) {
-        match (part, output) {
-            (Part::Connecting(name), Ok(Output::Connected(Ok(core)))) => self.opened(&name, core),
-            (Part::Connecting(name), Ok(Output::Connected(Err(error)))) => {
-                self.refuse(&name, error);
-                self.leave(&name);
-            }
-            (Part::Connecting(name), _) => {
-                self.refuse(&name, ConnectError::new("internal error"));
-                self.leave(&name);
-            }
-            (Part::Ordered(core), output) => {
-                if output.is_err() {
-                    panicked(&core);
-                }
-                if let Some(slot) = self.slot_of(&core) {
-                    slot.running = Running::Nothing;
-                }
-            }
-            (Part::Concurrent(core), Err(Panicked)) => panicked(&core),
-            (Part::Concurrent(_), Ok(_)) => {}
-        }
-    }
-
-    fn slot_of(&mut self, core: &Arc<SocketCore>) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| match &slot.state {
-            SlotState::Open { core: open, .. } => Arc::ptr_eq(open, core),
-            _ => false,
-        })
-    }
-
-    /// Begins the life of a socket.
-    fn opened(&mut self, name: &str, core: Arc<SocketCore>) {
-        if !self.is_open {
-            let reason = self.core.sender.end_reason().unwrap_or(EndReason::ForcedClose);
-            core.close(reason.into());
-        }
-        let Some(slot) = self.slots.iter_mut().find(|slot| *slot.namespace == *name) else {
-            return;
-        };
-        if slot.leaves {
-            core.close(DisconnectReason::ClientNamespaceDisconnect);
-        }
-        slot.state = SlotState::Open { core: core.clone(), is_ended: false };
-        let handlers = core.namespace.handlers.clone();
-        if let Some(connected) = &handlers.connected {
-            match caught(|| connected(core.clone())) {
-                Ok(future) => {
-                    slot.running = Running::Connected;
-                    let span = core.span.clone();
-                    let output = trace::instrument(span, handled(future));
-                    self.tasks.push(Part::Ordered(core), output);
-                }
-                Err(Panicked) => panicked(&core),
-            }
-        }
-    }
-
-    /// Begins all handlers that can run.
-    fn advance(&mut self, cx: &mut Context<'_>) {
-        for index in 0..self.slots.len() {
-            while let Some(slot) = self.slots.get_mut(index)
-                && let Some(step) = slot.next_step()
-            {
-                self.begin(index, step, cx);
-            }
-        }
-        // The namespaces that the client has left are remembered, so that what it sent before is
-        // ignored, but not their sockets.
-        for slot in &mut self.slots {
-            if slot.is_done()
-                && let SlotState::Open { core, .. } =
-                    std::mem::replace(&mut slot.state, SlotState::Left)
-            {
-                let namespace = core.namespace.clone();
-                drop(core);
-                self.core.shared.forget_if_empty(&namespace);
-            }
-        }
-    }
-
-    fn begin(&mut self, index: usize, step: Step, cx: &mut Context<'_>) {
-        match step {
-            Step::Event(core, event) => {
-                let handlers = &core.namespace.handlers;
-                let any = handlers.any.clone();
-                let (own, is_concurrent) = match handlers.events.get(&*event.name) {
-                    Some(handler) => (Some(handler.call.clone()), handler.is_concurrent),
-                    None if any.is_none() => return,
-                    None => (None, false),
-                };
-                let future = handle_event(any, own, core.clone(), event);
-                self.start(index, core, is_concurrent, future, cx);
-            }
-            Step::Disconnected(core, reason) => {
-                let Some(disconnected) = &core.namespace.handlers.disconnected else { return };
-                let Ok(future) = caught(|| disconnected(core.clone(), reason)) else { return };
-                self.start(index, core, false, future, cx);
-            }
-        }
-    }
-
-    /// Runs a handler of a socket. One that has nothing to wait for is done at once.
-    fn start(
-        &mut self,
-        index: usize,
-        core: Arc<SocketCore>,
-        is_concurrent: bool,
-        future: impl Future<Output = ()> + Send + 'static,
-        cx: &mut Context<'_>,
-    ) {
-        let future = trace::instrument(core.span.clone(), async move {
-            future.await;
-            Output::Handled
-        });
-        let part = if is_concurrent { Part::Concurrent } else { Part::Ordered };
-        match self.tasks.start(part, core, future, cx) {
-            Some((_, Ok(_))) => {}
-            Some((core, Err(Panicked))) => panicked(&core),
-            None => {
-                if !is_concurrent && let Some(slot) = self.slots.get_mut(index) {
-                    slot.running = Running::Event;
-                }
-            }
-        }
-    }
-}
-
-async fn handled(future: BoxFuture<'static, ()>) -> Output {
-    future.await;
-    Output::Handled
-}
-
-/// Disconnects a socket of which a handler has panicked.
-fn panicked(core: &SocketCore) {
-    trace::panicked(&core.span);
-    core.disconnect(DisconnectReason::HandlerPanicked);
-}
-
-/// Runs what is to be done with an event: `on_any` first, then its own handler.
-async fn handle_event(
-    any: Option<OnEvent>,
-    own: Option<OnEvent>,
-    core: Arc<SocketCore>,
-    event: Event,
-) {
-    if let Some(any) = any {
-        any(core.clone(), event.clone()).await;
-    }
-    if let Some(own) = own {
-        own(core, event).await;
     }
 }

@@ -24,6 +24,7 @@ mod cores;
 mod define;
 mod deliver;
 mod event;
+mod handling;
 mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
