@@ -30,7 +30,17 @@ pub(super) use self::kept::Kept;
 
 use crate::serve::listen::{Address, SystemdListeners};
 
-const PAGE: &str = include_str!("../../../assets/inspect.html");
+/// The page, with its scripts in the order in which they run.
+const PAGE: &str = concat!(
+    include_str!("../../../assets/inspect/page.html"),
+    "<script>\n",
+    include_str!("../../../assets/inspect/base.js"),
+    include_str!("../../../assets/inspect/rows.js"),
+    include_str!("../../../assets/inspect/sockets.js"),
+    include_str!("../../../assets/inspect/detail.js"),
+    include_str!("../../../assets/inspect/live.js"),
+    "</script>\n</body>\n</html>\n",
+);
 
 /// The page runs its own script only, and connects to its own server only.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
