@@ -27,6 +27,7 @@ mod listen;
 mod ping;
 mod pipes;
 mod relay;
+mod replay;
 mod screen;
 mod serve;
 mod session;
@@ -76,6 +77,8 @@ enum Command {
     Forward(forward::Args),
     /// Show what clients and a server send each other, as a relay between them
     Inspect(inspect::Args),
+    /// Send what a recorded client or server sent again, and tell what differs
+    Replay(replay::Args),
     /// Print the help of a command or a topic
     Help(help::HelpArgs),
     /// Print the completions of a shell
@@ -115,6 +118,7 @@ fn run() -> ExitCode {
         Command::Listen(args) => listen::run(args),
         Command::Forward(args) => forward::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Help(args) => help::help(&args, Cli::command()),
         Command::Completions(args) => help::completions(&args, Cli::command()),
         Command::Man(args) => help::man(&args, Cli::command()),

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fullduplex_proto::frame::OpCode;
 use fullduplex_proto::{MessageKind, Role};
 use serde_json::{Value, json};
 
 use crate::conversation::Conversation;
 use crate::date;
 use crate::limits::DecoderLimits;
-use crate::recording::{Record, RecordKind, RecordedOpening};
+use crate::recording::{Record, RecordKind, RecordedOpening, frame_bytes};
 
 /// A WebSocket of a HAR file.
 ///
@@ -50,6 +51,25 @@ pub struct HarMessage {
     pub kind: MessageKind,
     /// The content. That of a text is UTF-8.
     pub data: Vec<u8>,
+}
+
+impl HarSocket {
+    /// Returns records of its opening and its messages, each in a frame that is not compressed, as
+    /// a connection of this number of a recording.
+    pub fn to_records(&self, connection: u64) -> impl Iterator<Item = Record> {
+        let began = self.opening.time;
+        let open = RecordKind::Open(Box::new(self.opening.clone()));
+        let open = Record { connection, at: Duration::ZERO, kind: open };
+        std::iter::once(open).chain(self.messages.iter().map(move |message| {
+            let opcode = match message.kind {
+                MessageKind::Text => OpCode::Text,
+                MessageKind::Binary => OpCode::Binary,
+            };
+            let bytes = frame_bytes(message.sender, opcode, &message.data);
+            let kind = RecordKind::Bytes { sender: message.sender, bytes };
+            Record { connection, at: message.time.saturating_sub(began), kind }
+        }))
+    }
 }
 
 /// Why a file is not a HAR file with WebSockets that can be read.

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use fullduplex_inspect::DecoderLimits;
 use fullduplex_inspect::proto::{MessageKind, Role};
 use fullduplex_inspect::recording::{Record, RecordKind};
 use fullduplex_inspect::replay::{
-    DifferenceKind, Plan, PlanStep, Said, Talk, TalkItem, Timing, compare,
+    DifferenceKind, Plan, PlanStep, Said, Talk, TalkBuilder, TalkItem, Timing, compare,
 };
+use fullduplex_inspect::{DecoderLimits, har};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -98,19 +98,23 @@ fn differences_are_found_where_they_are() {
     assert_eq!(words(&["a", "c"], &["a", "b", "c"], &[]), ["1: not recorded: text of 1 B \"b\""]);
     assert_eq!(
         words(&["a", "b"], &["a", "x", "y"], &[]),
-        [
-            "1: recorded: text of 1 B \"b\"; now: text of 1 B \"x\"",
-            "2: not recorded: text of 1 B \"y\""
-        ]
+        ["1: byte 0: \"b\", now \"x\"", "2: not recorded: text of 1 B \"y\""]
     );
     assert_eq!(words(&["a"], &[], &[]), ["0: missing: text of 1 B \"a\""]);
+    assert_eq!(words(&["1"], &["2"], &[]), ["0: 1, now 2"]);
+    let long = ["x".repeat(80), "y".repeat(80)].concat();
+    assert_eq!(
+        words(&[&long], &[&long[..81]], &[]),
+        [format!("0: byte 81: …\"{}{}\"…, now nothing", "x".repeat(11), "y".repeat(49))]
+    );
     // Order of keys and space do not matter.
     let recorded = r#"{"a":1,"list":[1,{"b":2}],"time":5}"#;
     assert_eq!(words(&[recorded], &[r#"{"time":5, "list":[1,{"b":2}],"a":1}"#], &[]), none);
     let now = r#"{"a":1,"list":[1,{"b":3},4],"time":6,"new":null}"#;
     assert_eq!(
         words(&[recorded], &[now], &[]),
-        ["0: differs at .list[1].b, .list[2], .time, .new"]
+        ["0: .list[1].b: 2, now 3; .list[2]: nothing, now 4; .time: 5, now 6; \
+             .new: nothing, now null"]
     );
     assert_eq!(words(&[recorded], &[now], &["time", "list", "new"]), none);
     let many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":{n}")).collect();
@@ -118,4 +122,24 @@ fn differences_are_found_where_they_are() {
     let differences = compare(&texts(&[&many]), &texts(&["{}"]), &[]);
     let DifferenceKind::Changed { places, .. } = &differences[0].kind else { panic!() };
     assert_eq!(places.len(), 10);
+}
+
+#[test]
+fn talk_of_a_har_file_is_that_of_its_records() {
+    let text = r#"{"log": {"entries": [{
+        "startedDateTime": "2026-01-02T03:04:05.000Z",
+        "request": {"url": "wss://example.com/"}, "response": {"status": 101},
+        "_webSocketMessages": [
+            {"type": "receive", "time": 1767323046, "opcode": 1, "data": "who?"},
+            {"type": "send", "time": 1767323047, "opcode": 2, "data": "/w=="}]}]}}"#;
+    let socket = &har::read(text).unwrap()[0];
+    let records: Vec<Record> = socket.to_records(1).collect();
+    let talks = Talk::of_recording(&records, DecoderLimits::default());
+    assert_eq!(talks, [Talk::of_har(socket)]);
+    assert!(!talks[0].closes_first(Role::Client) && talk().closes_first(Role::Client));
+    let mut builder = TalkBuilder::new(DecoderLimits::default());
+    for record in &records {
+        builder.push(record);
+    }
+    assert_eq!(builder.memory(), talks[0].items.iter().map(TalkItem::memory).sum::<usize>());
 }

@@ -106,8 +106,13 @@ impl ClientOptions {
         config
     }
 
+    /// Returns whether the options name subprotocols to offer.
+    pub(crate) fn has_subprotocols(&self) -> bool {
+        self.request.has_subprotocols()
+    }
+
     /// Returns the builder of a client with these settings, for this URL.
-    fn client_builder(&self, url: &str) -> Result<ClientBuilder, SetupError> {
+    pub(crate) fn client_builder(&self, url: &str) -> Result<ClientBuilder, SetupError> {
         let mut builder = Client::builder().config(self.config());
         builder = builder.max_redirects(self.max_redirects).http_version(self.http);
         builder = builder.tls(self.tls.settings(url, self.is_quiet));

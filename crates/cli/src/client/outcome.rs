@@ -18,6 +18,8 @@ pub(crate) enum ConnectOutcome {
     ProtocolViolation = 7,
     /// Fewer messages came than were asked for, or the time was over.
     Incomplete = 8,
+    /// What came differs from what was recorded.
+    Different = 9,
     /// SIGHUP. As in a shell, the codes of signals are 128 and the signal's number.
     HungUp = 129,
     /// SIGINT.

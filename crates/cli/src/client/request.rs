@@ -86,6 +86,10 @@ impl RequestArgs {
         Ok(builder.subprotocols(&self.subprotocol))
     }
 
+    pub(super) fn has_subprotocols(&self) -> bool {
+        !self.subprotocol.is_empty()
+    }
+
     fn headers(&self) -> Result<HeaderMap, SetupError> {
         let mut headers = HeaderMap::new();
         for source in &self.header {

@@ -11,6 +11,7 @@ use fullduplex_inspect::har::{self, HarMessage, HarSocket};
 use fullduplex_inspect::recording::{HEADER, REDACTED_HEADER, Record, RecordKind};
 
 use super::event::{Event, Sink};
+use crate::base::records::create_private;
 use crate::base::stderr;
 
 /// What a message takes in memory besides its content.
@@ -160,13 +161,4 @@ impl Sink for HarFile {
             report!("fdx inspect: --har {}: {error}", self.path.display());
         }
     }
-}
-
-/// Creates a file that only this user can read, as it has credentials.
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

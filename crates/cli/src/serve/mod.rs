@@ -25,6 +25,7 @@ mod settings;
 mod shutdown;
 mod socketio;
 pub(crate) mod tls;
+pub(crate) mod tls_args;
 pub(crate) mod until_signal;
 mod utc_time;
 mod warnings;

@@ -1,6 +1,6 @@
 //! What differs between two talks.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::{Said, TalkItem};
 use crate::tree::{Json, Reader, Tree, TreeValue};
@@ -10,6 +10,12 @@ const MAX_AHEAD: usize = 16;
 
 /// The most places at which two JSON texts are said to differ.
 const MAX_PLACES: usize = 10;
+
+/// About how many bytes a place shows of each side.
+const MAX_SHOWN: usize = 60;
+
+/// How many bytes before the first that differs are shown.
+const BEFORE: usize = 12;
 
 /// A difference between what was recorded and what was said later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +41,32 @@ pub enum DifferenceKind {
         recorded: Said,
         /// The one that came.
         now: Said,
-        /// If both are JSON, the first places where they differ, such as `.user.name`; at most 10.
-        places: Vec<String>,
+        /// Where they differ: the first 10 places of JSON; else the first byte. Empty if one of
+        /// them is a Close, or they are of different kinds.
+        places: Vec<Place>,
     },
+}
+
+/// A place at which two messages differ, with what each has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Place {
+    /// The path within JSON, such as `.user.name` or `.list[1]`, empty for the whole value; or else
+    /// the number of the first byte that differs, from 0 on, such as `byte 17`.
+    pub path: String,
+    /// What was recorded, cut; `None` if there is nothing.
+    pub recorded: Option<String>,
+    /// What came, cut; `None` if there is nothing.
+    pub now: Option<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (separator, nothing) = if self.path.is_empty() { ("", "") } else { (": ", "nothing") };
+        let [recorded, now] =
+            [&self.recorded, &self.now].map(|text| text.as_deref().unwrap_or(nothing));
+        write!(f, "{}{separator}{recorded}, now {now}", self.path)
+    }
 }
 
 impl fmt::Display for Difference {
@@ -50,7 +79,8 @@ impl fmt::Display for Difference {
                 write!(f, "{index}: recorded: {recorded}; now: {now}")
             }
             DifferenceKind::Changed { places, .. } => {
-                write!(f, "{index}: differs at {}", places.join(", "))
+                let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+                write!(f, "{index}: {}", places.join("; "))
             }
         }
     }
@@ -89,7 +119,9 @@ pub fn compare(recorded: &[TalkItem], now: &[TalkItem], ignored: &[&str]) -> Vec
                 left += missing;
             }
             _ => {
-                let places = places(&old.what, &new.what, ignored).unwrap_or_default();
+                let places = places(&old.what, &new.what, ignored);
+                let places = places.or_else(|| first_byte(&old.what, &new.what));
+                let places = places.unwrap_or_default();
                 let (recorded, now) = (old.what.clone(), new.what.clone());
                 let kind = DifferenceKind::Changed { recorded, now, places };
                 differences.push(Difference { index: left, kind });
@@ -110,8 +142,42 @@ fn missing_one(index: usize, recorded: &[TalkItem]) -> Difference {
     Difference { index, kind: DifferenceKind::Missing(recorded[index].what.clone()) }
 }
 
+/// Returns the first byte at which two messages of one kind differ.
+fn first_byte(left: &Said, right: &Said) -> Option<Vec<Place>> {
+    let (Said::Message { kind, payload: left, .. }, Said::Message { kind: other, payload, .. }) =
+        (left, right)
+    else {
+        return None;
+    };
+    if kind != other {
+        return None;
+    }
+    let equal = left.iter().zip(payload).take_while(|(left, right)| left == right).count();
+    let shown = |payload: &[u8]| (equal < payload.len()).then(|| excerpt(payload, equal));
+    let (recorded, now) = (shown(left), shown(payload));
+    Some(vec![Place { path: format!("byte {equal}"), recorded, now }])
+}
+
+/// Returns what is around a byte of a payload: text in quotation marks, or else hexadecimal digits.
+fn excerpt(payload: &[u8], at: usize) -> String {
+    let from = at.saturating_sub(BEFORE);
+    let to = payload.len().min(from + MAX_SHOWN);
+    let (begin, end) = (if from > 0 { "…" } else { "" }, if to < payload.len() { "…" } else { "" });
+    if let Ok(text) = std::str::from_utf8(payload) {
+        let from = (from..=to).find(|&at| text.is_char_boundary(at)).unwrap_or(to);
+        let to = (from..=to).rfind(|&at| text.is_char_boundary(at)).unwrap_or(from);
+        return format!("{begin}{:?}{end}", &text[from..to]);
+    }
+    let mut hex = String::from(begin);
+    for byte in &payload[from..to] {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex + end
+}
+
 /// Returns the places where two JSON texts differ; `None` if one is not JSON.
-fn places(left: &Said, right: &Said, ignored: &[&str]) -> Option<Vec<String>> {
+fn places(left: &Said, right: &Said, ignored: &[&str]) -> Option<Vec<Place>> {
     let json = |said: &Said| -> Option<Tree> {
         let Said::Message { payload, .. } = said else { return None };
         let mut reader = Reader::new(payload, 0);
@@ -130,7 +196,7 @@ fn places(left: &Said, right: &Said, ignored: &[&str]) -> Option<Vec<String>> {
     Some(places)
 }
 
-fn differ(left: &Tree, right: &Tree, ignored: &[&str], path: &str, places: &mut Vec<String>) {
+fn differ(left: &Tree, right: &Tree, ignored: &[&str], path: &str, places: &mut Vec<Place>) {
     if places.len() == MAX_PLACES {
         return;
     }
@@ -146,7 +212,7 @@ fn differ(left: &Tree, right: &Tree, ignored: &[&str], path: &str, places: &mut 
                 let path = format!("{path}.{name}");
                 match (left.get(&name), right.get(&name)) {
                     (Some(left), Some(right)) => differ(left, right, ignored, &path, places),
-                    _ => add(path, places),
+                    (left, right) => add(path, left, right, places),
                 }
             }
         }
@@ -154,18 +220,19 @@ fn differ(left: &Tree, right: &Tree, ignored: &[&str], path: &str, places: &mut 
             for (index, (left, right)) in old.iter().zip(new).enumerate() {
                 differ(left, right, ignored, &format!("{path}[{index}]"), places);
             }
+            let both = old.len().min(new.len());
             if old.len() != new.len() {
-                add(format!("{path}[{}]", old.len().min(new.len())), places);
+                add(format!("{path}[{both}]"), old.get(both), new.get(both), places);
             }
         }
         (old, new) if old == new => {}
-        _ if path.is_empty() => add("the whole value".to_owned(), places),
-        _ => add(path.to_owned(), places),
+        _ => add(path.to_owned(), Some(left), Some(right), places),
     }
 }
 
-fn add(path: String, places: &mut Vec<String>) {
+fn add(path: String, left: Option<&Tree>, right: Option<&Tree>, places: &mut Vec<Place>) {
     if places.len() < MAX_PLACES {
-        places.push(path);
+        let line = |tree: Option<&Tree>| tree.map(|tree| tree.to_line(MAX_SHOWN));
+        places.push(Place { path, recorded: line(left), now: line(right) });
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fullduplex_proto::{CloseCode, MessageKind, Role};
 
-pub use self::compare::{Difference, DifferenceKind, compare};
+pub use self::compare::{Difference, DifferenceKind, Place, compare};
 pub use self::plan::{Plan, PlanStep, Timing};
 use crate::conversation::Conversation;
 use crate::har::HarSocket;
@@ -96,33 +96,11 @@ impl Talk {
         records: impl IntoIterator<Item = &'a Record>,
         limits: DecoderLimits,
     ) -> Vec<Self> {
-        let mut open: BTreeMap<u64, (Self, Conversation)> = BTreeMap::new();
-        for Record { connection, at, kind } in records {
-            match kind {
-                RecordKind::Open(opening) => {
-                    let conversation = Conversation::new().with_limits(limits);
-                    let conversation = conversation.with_deflate(opening.deflate());
-                    let (connection, opening) = (*connection, (**opening).clone());
-                    let talk = Self { connection, opening, items: Vec::new() };
-                    open.insert(connection, (talk, conversation));
-                }
-                RecordKind::Bytes { sender, bytes } => {
-                    let Some((talk, conversation)) = open.get_mut(connection) else { continue };
-                    conversation.push(*sender, bytes, *at, |shown| {
-                        let what = Said::of_frame(&shown.frame);
-                        let item = |what| TalkItem { sender: *sender, at: *at, what };
-                        talk.items.extend(what.map(item));
-                    });
-                }
-                RecordKind::Lost { sender, .. } => {
-                    if let Some((_, conversation)) = open.get_mut(connection) {
-                        conversation.skip(*sender);
-                    }
-                }
-                RecordKind::End { .. } => {}
-            }
+        let mut builder = TalkBuilder::new(limits);
+        for record in records {
+            builder.push(record);
         }
-        open.into_values().map(|(talk, _)| talk).collect()
+        builder.finish()
     }
 
     /// Returns the talk of a WebSocket of a HAR file, which has no Closes.
@@ -140,9 +118,96 @@ impl Talk {
         Self { connection: 1, opening: socket.opening.clone(), items: items.collect() }
     }
 
+    /// Returns whether the Close of this side came before that of the other, if there was one.
+    pub fn closes_first(&self, role: Role) -> bool {
+        let mut closes = self.items.iter().filter(|item| matches!(item.what, Said::Close { .. }));
+        closes.next().is_some_and(|item| item.sender == role)
+    }
+
     /// Returns what one side said, in its order.
     pub fn items_of(&self, sender: Role) -> impl Iterator<Item = &TalkItem> {
         self.items.iter().filter(move |item| item.sender == sender)
+    }
+}
+
+/// Makes the talks of a recording that is read bit by bit.
+///
+/// ```
+/// use fullduplex_inspect::DecoderLimits;
+/// use fullduplex_inspect::recording::Record;
+/// use fullduplex_inspect::replay::TalkBuilder;
+///
+/// let mut builder = TalkBuilder::new(DecoderLimits::default());
+/// for line in ["{\"fullduplex-recording\":1}"] {
+///     if let Some(record) = Record::parse(line)? {
+///         builder.push(&record);
+///     }
+/// }
+/// assert!(builder.finish().is_empty());
+/// # Ok::<(), fullduplex_inspect::recording::RecordError>(())
+/// ```
+#[derive(Debug)]
+pub struct TalkBuilder {
+    limits: DecoderLimits,
+    open: BTreeMap<u64, (Talk, Conversation)>,
+    memory: usize,
+}
+
+impl TalkBuilder {
+    /// Creates a builder of talks whose messages are cut at [`DecoderLimits::max_payload`].
+    pub fn new(limits: DecoderLimits) -> Self {
+        Self { limits, open: BTreeMap::new(), memory: 0 }
+    }
+
+    /// Takes the next record. One of a connection whose opening is missing is skipped.
+    pub fn push(&mut self, record: &Record) {
+        let Record { connection, at, kind } = record;
+        match kind {
+            RecordKind::Open(opening) => {
+                let conversation = Conversation::new().with_limits(self.limits);
+                let conversation = conversation.with_deflate(opening.deflate());
+                let (connection, opening) = (*connection, (**opening).clone());
+                let talk = Talk { connection, opening, items: Vec::new() };
+                self.open.insert(connection, (talk, conversation));
+            }
+            RecordKind::Bytes { sender, bytes } => {
+                let Some((talk, conversation)) = self.open.get_mut(connection) else { return };
+                let memory = &mut self.memory;
+                conversation.push(*sender, bytes, *at, |shown| {
+                    let Some(what) = Said::of_frame(&shown.frame) else { return };
+                    let item = TalkItem { sender: *sender, at: *at, what };
+                    *memory += item.memory();
+                    talk.items.push(item);
+                });
+            }
+            RecordKind::Lost { sender, .. } => {
+                if let Some((_, conversation)) = self.open.get_mut(connection) {
+                    conversation.skip(*sender);
+                }
+            }
+            RecordKind::End { .. } => {}
+        }
+    }
+
+    /// Returns the bytes that the items take.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Returns the talks, by the numbers of their connections.
+    pub fn finish(self) -> Vec<Talk> {
+        self.open.into_values().map(|(talk, _)| talk).collect()
+    }
+}
+
+impl TalkItem {
+    /// Returns the bytes that it takes, in a list that grows.
+    pub fn memory(&self) -> usize {
+        let content = match &self.what {
+            Said::Message { payload, .. } => payload.len(),
+            Said::Close { reason, .. } => reason.len(),
+        };
+        2 * size_of::<Self>() + content
     }
 }
 
