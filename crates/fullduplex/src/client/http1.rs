@@ -69,6 +69,35 @@ impl Client {
         Ok(self.connect_for_http1(&target).await?.stream)
     }
 
+    /// Does on a stream that is connected to the server of a URL what
+    /// [`connect_transport`](Self::connect_transport) does then: TLS for `wss:`, and nothing for
+    /// `ws:`. Sends nothing else.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fullduplex::Error> {
+    /// let client = fullduplex::Client::default();
+    /// let stream = client.connect_transport("ws://echo.example:443/").await?;
+    /// let stream = client.connect_transport_over(stream, "wss://echo.example/").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::kind`] says what failed. It takes `connect_timeout` at most.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, the stream is dropped.
+    pub async fn connect_transport_over(
+        &self,
+        stream: impl Into<NetStream>,
+        request: impl IntoClientRequest,
+    ) -> Result<NetStream, Error> {
+        let ClientRequest { target, .. } = convert(request)?;
+        // Pinned here, as a move into the limit would copy it.
+        let securing = pin!(self.connector.secure(stream.into(), &target, &[b"http/1.1"]));
+        Ok(within("connect_timeout", self.connect_timeout, securing).await??.stream)
+    }
+
     async fn connect_for_http1(&self, target: &WsUri) -> Result<Connected, Error> {
         // Pinned here, as a move into the limit would copy it.
         let connecting = pin!(self.connector.connect(target, &[b"http/1.1"], &self.limits));

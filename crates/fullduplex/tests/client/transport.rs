@@ -33,3 +33,34 @@ async fn transport_to_a_server_carries_any_bytes_and_ends_with_a_reset() {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{scheme}");
     }
 }
+
+#[tokio::test]
+async fn transport_that_is_connected_becomes_one_in_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = direct().tls(trusting(LOCALHOST)).build().unwrap();
+    for (scheme, host) in [("ws", "localhost"), ("wss", "localhost"), ("wss", "other.example")] {
+        let plain = client.connect_transport(&*format!("ws://localhost:{port}/")).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let url = format!("{scheme}://{host}:{port}/");
+        let securing = client.connect_transport_over(plain, &*url);
+        let accepting = async {
+            match scheme {
+                "ws" => Ok(socket.into()),
+                _ => localhost().accept(socket).await.map(|accepted| accepted.0),
+            }
+        };
+        let (stream, peer) = tokio::join!(securing, accepting);
+        if host == "other.example" {
+            let error = stream.unwrap_err();
+            assert_eq!(error.kind(), fullduplex::ErrorKind::Tls, "{error}");
+            continue;
+        }
+        let (mut stream, mut peer) = (stream.unwrap(), peer.unwrap());
+        stream.write_all(b"anything").await.unwrap();
+        stream.flush().await.unwrap();
+        let mut seen = [0; 8];
+        peer.read_exact(&mut seen).await.unwrap();
+        assert_eq!(&seen, b"anything");
+    }
+}

@@ -62,6 +62,17 @@ impl ServerConnector {
             }
             None => self.connect_to_host(target, limits).await?,
         };
+        self.secure(stream, target, alpn).await
+    }
+
+    /// Runs the TLS handshake with the server of a `wss:` URL on a stream that is connected to it,
+    /// and offers it these protocols (ALPN). Returns the stream of a `ws:` URL as it is.
+    pub(crate) async fn secure(
+        &self,
+        stream: NetStream,
+        target: &WsUri,
+        alpn: &[&[u8]],
+    ) -> Result<Connected, Error> {
         if !target.secure {
             return Ok(stream.into());
         }

@@ -1,6 +1,8 @@
 //! TLS for servers, with rustls.
 
 mod accept;
+#[cfg(feature = "self-signed")]
+mod authority;
 mod certificate;
 #[cfg(feature = "self-signed")]
 mod self_signed;
@@ -18,6 +20,8 @@ use rustls::{
     Error as RustlsError, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
 };
 
+#[cfg(feature = "self-signed")]
+pub use authority::CertificateAuthority;
 pub use certificate::{Certificate, CertificateInfo, CertificateWarning, PemSource};
 #[cfg(feature = "self-signed")]
 pub use self_signed::SelfSigned;

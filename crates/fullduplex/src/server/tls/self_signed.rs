@@ -14,7 +14,7 @@ const DAYS_BEFORE: u32 = 1;
 
 /// The days from now until which a certificate is valid. Some clients refuse those that are valid
 /// for longer than 398 days.
-const DAYS_AFTER: u32 = 396;
+pub(super) const DAYS_AFTER: u32 = 396;
 
 /// A new key with a self-signed certificate (ECDSA P-256), for development and tests. Clients trust
 /// it only if [`pem`](Self::pem) is added to their authorities. It is valid for 396 days.
@@ -51,13 +51,7 @@ impl SelfSigned {
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, Error> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let make = || {
-            let mut params = CertificateParams::new(names)?;
-            let epoch = rcgen::date_time_ymd(1970, 1, 1);
-            // A clock before 1970 is not set at all.
-            let now = epoch + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            params.not_before = now - DAYS_BEFORE * DAY;
-            params.not_after = now + DAYS_AFTER * DAY;
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            let params = leaf_params(names, DAYS_AFTER)?;
             let key = KeyPair::generate()?;
             let certificate = params.self_signed(&key)?;
             Ok(Self { certificate: certificate.pem(), key: key.serialize_pem() })
@@ -85,4 +79,24 @@ impl SelfSigned {
     pub fn key_pem(&self) -> &str {
         &self.key
     }
+}
+
+/// Returns the parameters of a server's certificate that is valid for this many days from now.
+pub(super) fn leaf_params(
+    names: Vec<String>,
+    days_after: u32,
+) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names)?;
+    set_validity(&mut params, days_after);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(params)
+}
+
+/// Makes a certificate valid from a day before now.
+pub(super) fn set_validity(params: &mut CertificateParams, days_after: u32) {
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    // A clock before 1970 is not set at all.
+    let now = epoch + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    params.not_before = now - DAYS_BEFORE * DAY;
+    params.not_after = now + days_after * DAY;
 }

@@ -216,3 +216,51 @@ async fn tls_self_signed_certificate_serves_a_client() {
     let shown = format!("{made:?}");
     assert!(shown.contains("BEGIN CERTIFICATE") && !shown.contains("PRIVATE"), "{shown}");
 }
+
+#[cfg(feature = "self-signed")]
+#[tokio::test]
+async fn tls_authority_signs_for_names_and_is_kept_as_pem() {
+    use crate::client::{Client, ClientTls, Proxies, RootCertificates};
+
+    let made = CertificateAuthority::new("Tests (a@b)").unwrap();
+    let kept = CertificateAuthority::from_pem(made.pem(), &made.key_pem()).unwrap();
+    assert_eq!(kept.pem(), made.pem());
+    let der = &crate::base::pem::certificates(made.pem().as_bytes()).unwrap()[0];
+    let info = CertificateInfo::of_der(der).unwrap();
+    assert_eq!((&*info.subject, &*info.issuer), ("CN=Tests (a@b)", "CN=Tests (a@b)"));
+    let spki = made.public_key_der();
+    assert!(der.windows(spki.len()).any(|window| window == spki));
+
+    let trust = ClientTls::new().roots(RootCertificates::None).add_authorities(made.pem());
+    let client = Client::builder().proxies(Proxies::none()).tls(trust).build().unwrap();
+    for (authority, names, host, is_valid) in [
+        (&made, ["localhost", "a.example"], "localhost", true),
+        (&kept, ["127.0.0.1", "::1"], "127.0.0.1", true),
+        (&kept, ["a.example", "b.example"], "localhost", false),
+    ] {
+        let certificate = authority.issue(names).unwrap();
+        let tls = ServerTls::builder().certificate(certificate).build().unwrap();
+        let info = &tls.certificates()[0];
+        let days = info.not_after.duration_since(info.not_before).unwrap().as_secs() / 86_400;
+        assert!(days < 30 && info.issuer == "CN=Tests (a@b)", "{info:?}");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            tls.accept(stream).await
+        };
+        let url = format!("wss://{host}:{port}/");
+        let (connected, _) = tokio::join!(client.connect_transport(&*url), serving);
+        assert_eq!(connected.is_ok(), is_valid, "{connected:?}");
+    }
+    let other = CertificateAuthority::new("Tests").unwrap();
+    let mixed = CertificateAuthority::from_pem(made.pem(), &other.key_pem()).unwrap_err();
+    assert!(mixed.to_string().contains("not that of the authority"), "{mixed}");
+    for name in ["", " a", "a,b", "\u{e4}", &*"a".repeat(65)] {
+        let error = CertificateAuthority::new(name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misuse, "{name}");
+    }
+    assert_eq!(made.issue(["\u{e4}.example"]).unwrap_err().kind(), ErrorKind::Tls);
+    let shown = format!("{made:?}");
+    assert!(shown.contains("BEGIN CERTIFICATE") && !shown.contains("PRIVATE"), "{shown}");
+}
