@@ -1,7 +1,7 @@
 //! Files that are read as a whole.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// The largest file or other input that becomes a message.
@@ -66,7 +66,7 @@ pub(crate) fn read_config(path: &Path) -> io::Result<String> {
     {
         use std::os::unix::fs::FileTypeExt as _;
 
-        if std::fs::metadata(path)?.file_type().is_fifo() {
+        if fs::metadata(path)?.file_type().is_fifo() {
             return Err(io::Error::other("it is a pipe (FIFO), not a file"));
         }
     }
@@ -79,6 +79,19 @@ pub(crate) fn read_config(path: &Path) -> io::Result<String> {
 /// They are not UTF-8.
 pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+/// Writes a new file that only this user can read; an old one is removed first.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -98,8 +111,8 @@ mod tests {
         File::create(&file).unwrap().set_len(MAX_FILE + 1).unwrap();
         let why = read_message(&file).unwrap_err().to_string();
         assert!(why.contains("larger than 1 GiB"), "{why}");
-        std::fs::write(&file, "hello").unwrap();
+        fs::write(&file, "hello").unwrap();
         assert_eq!(read_message(&file).unwrap(), b"hello");
-        std::fs::remove_file(&file).unwrap();
+        fs::remove_file(&file).unwrap();
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod escape;
 pub(crate) mod files;
 pub(crate) mod layout;
 pub(crate) mod lines;
+pub(crate) mod pem;
 pub(crate) mod records;
 pub(crate) mod redact;
 pub(crate) mod secrets;

@@ -110,16 +110,15 @@ fn render_page(command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     clap_mangen::Man::new(command).manual("fdx").render(page)
 }
 
+/// Writes the pages of a command and of those below it.
 fn write_pages(folder: &Path, fdx: &Command) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let commands = fdx.get_subcommands().filter(|command| !command.is_hide_set());
-    for command in std::iter::once(fdx).chain(commands) {
-        let mut page = Vec::new();
-        render_page(command, &mut page)?;
-        let name = command.get_display_name().unwrap_or(command.get_name());
-        fs::write(folder.join(format!("{name}.1")), page)?;
-    }
-    Ok(())
+    let mut page = Vec::new();
+    render_page(fdx, &mut page)?;
+    let name = fdx.get_display_name().unwrap_or(fdx.get_name());
+    fs::write(folder.join(format!("{name}.1")), page)?;
+    let mut commands = fdx.get_subcommands().filter(|command| !command.is_hide_set());
+    commands.try_for_each(|command| write_pages(folder, command))
 }
 
 fn print_all(bytes: &[u8]) -> ExitCode {

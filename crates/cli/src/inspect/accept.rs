@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use fullduplex::server::listen::Listener;
 use fullduplex::server::tls::ServerTls;
@@ -16,23 +15,36 @@ use super::connection::pass;
 use super::event::Event;
 use super::exchange::Exchange;
 use super::observer::{Observer, Sinks};
+use super::opened::{Opened, TLS_TIMEOUT};
+use super::proxy::Proxy;
 use super::rewriting::Rewriting;
 use crate::base::accept::{Accepted, Stopped, accept, stop};
 use crate::base::stderr;
 use crate::client::{connect_error, connect_error_details};
 
-/// The time for the TLS handshake of a client.
-const TLS_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// What all connections share.
 pub(super) struct Relay {
     pub(super) client: Client,
-    pub(super) url: String,
-    pub(super) tls: Option<ServerTls>,
-    pub(super) rewriting: Rewriting,
+    pub(super) way: Way,
     pub(super) sinks: Sinks,
     pub(super) permits: Arc<Semaphore>,
     pub(super) last_number: AtomicU64,
+}
+
+/// How the target of a connection is found.
+pub(super) enum Way {
+    /// All have the same.
+    Target(Target),
+    /// Each client says which it wants.
+    Proxy(Box<Proxy>),
+}
+
+/// The target of all connections.
+pub(super) struct Target {
+    pub(super) url: String,
+    /// The TLS of clients.
+    pub(super) tls: Option<ServerTls>,
+    pub(super) rewriting: Rewriting,
 }
 
 impl Relay {
@@ -62,14 +74,21 @@ impl Relay {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
         let observer = Observer::new(number, self.sinks.clone());
         observer.tell(&Event::Accepted(from));
+        let opening = async {
+            match &self.way {
+                Way::Target(target) => target.open(&self.client, socket).await,
+                Way::Proxy(proxy) => proxy.open(&self.client, socket, &observer).await,
+            }
+        };
         let opened = tokio::select! {
             // Boxed, so that the future of an open connection does not include it.
-            opened = Box::pin(self.open(socket)) => opened,
+            opened = Box::pin(opening) => opened,
             () = stop(&mut stopped) => return,
         };
         match opened {
-            Ok((client, target)) => {
-                let exchange = Exchange::new(observer, self.rewriting.clone());
+            Ok(Opened { client, target, rewriting, early, is_blind }) => {
+                let exchange = Exchange::new(observer, rewriting);
+                let exchange = if is_blind { exchange.blind() } else { exchange.with_early(early) };
                 pass(client, target, exchange, stop(&mut stopped)).await;
             }
             Err(lines) => {
@@ -80,12 +99,13 @@ impl Relay {
             }
         }
     }
+}
 
-    /// Returns the stream of the client, in TLS if it is to be, and one to the target. A client
-    /// whose target can't be reached is reset: any answer would be one that the target did not
-    /// give.
-    async fn open(&self, socket: NetStream) -> Result<(NetStream, NetStream), Vec<String>> {
-        let client = match &self.tls {
+impl Target {
+    /// Accepts the TLS of the client, if it is to be, and connects to the target. A client whose
+    /// target can't be reached is reset: any answer would be one that the target did not give.
+    async fn open(&self, client: &Client, socket: NetStream) -> Result<Opened, Vec<String>> {
+        let socket = match &self.tls {
             None => socket,
             Some(tls) => {
                 let accepted = timeout(TLS_TIMEOUT, tls.accept(socket)).await;
@@ -93,10 +113,10 @@ impl Relay {
                 accepted.map_err(|error| vec![error.to_string()])?.0
             }
         };
-        match self.client.connect_transport(&self.url).await {
-            Ok(target) => Ok((client, target)),
+        match client.connect_transport(&self.url).await {
+            Ok(target) => Ok(Opened::new(socket, target, self.rewriting.clone())),
             Err(error) => {
-                let _ = client.set_zero_linger();
+                let _ = socket.set_zero_linger();
                 let mut lines = vec![format!("the target: {}", connect_error(&error))];
                 lines.extend(connect_error_details(&self.url, &error));
                 Err(lines)

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 
+use super::proxy::args::ProxyArgs;
+use super::proxy::authority::CaArgs;
 use super::rewriting::{Rewriting, authority};
 use super::shared_args::SharedArgs;
 use crate::client::url;
@@ -16,31 +18,35 @@ use crate::serve::tls::TlsOptions;
 Clients connect to the address of --listen in place of the target. All bytes pass as they come, in
 both directions, and are shown: heads, each frame with its header, messages decompressed, round
 trips of Pings, the rule that a frame breaks, who closed first and how the transport ended. The one
-change is Host, which becomes the target's.
+change is Host, which becomes the target's. With --proxy each client says which target it wants.
 
 Exit codes:
   1  the address is in use, or a file is missing or can't be used
   2  wrong usage
   3  --attach: no program listens there, or not one that lets others look into it
 129, 130, 143  ended by SIGHUP, Ctrl-C or SIGTERM; connections are reset")]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<InspectCommand>,
     /// The server behind the relay, such as wss://example.com or :9001
     ///
     /// The path of each request passes as it is; that of this URL is ignored.
-    #[arg(long, value_name = "URL", value_parser = target, required_unless_present = "attach")]
-    to: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = target,
+          required_unless_present_any = ["proxy", "attach"])]
+    pub(super) to: Option<String>,
     /// Look into a running program that has a socket for that, in place of relaying
     ///
     /// It is a program with an AttachTap of the crate fullduplex-inspect. Its WebSockets of any
     /// HTTP version are shown that are opened from now on.
     #[arg(long, value_name = "unix:PATH", value_parser = socket_path,
           conflicts_with_all = ["to", "listen", "keep_host", "rewrite_origin", "host", "tls_cert",
-                                "tls_self_signed"])]
+                                "tls_self_signed", "proxy"])]
     pub(super) attach: Option<PathBuf>,
     /// Where clients connect: a port of 127.0.0.1, ADDR:PORT, or unix:PATH; port 0 is any free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9100",
           value_parser = Address::parse)]
-    pub(super) listen: Address,
+    listen: Address,
     /// Leave Host as the client sends it
     #[arg(long, help_heading = "Request")]
     keep_host: bool,
@@ -54,6 +60,8 @@ pub(crate) struct Args {
     /// rebinding).
     #[arg(long, value_name = "NAME", help_heading = "Request")]
     host: Vec<String>,
+    #[command(flatten)]
+    pub(super) proxy: ProxyArgs,
     #[command(flatten)]
     pub(super) shared: SharedArgs,
     /// Clients use TLS, with this certificate and its chain, in PEM
@@ -69,20 +77,29 @@ pub(crate) struct Args {
     tls_self_signed: Option<Option<PathBuf>>,
 }
 
+/// The commands of `fdx inspect`.
+#[derive(Debug, Subcommand)]
+pub(super) enum InspectCommand {
+    /// Print where the authority of --proxy is, and how to trust it
+    Ca(CaArgs),
+}
+
 impl Args {
-    /// Returns the URL of the target; empty with `--attach`.
-    pub(super) fn target(&self) -> &str {
-        self.to.as_deref().unwrap_or_default()
+    /// Returns where it listens.
+    pub(super) fn listen(&self) -> &Address {
+        self.proxy.proxy.as_ref().unwrap_or(&self.listen)
     }
 
-    pub(super) fn rewriting(&self) -> Rewriting {
+    /// Returns how requests to the target of this URL are changed.
+    pub(super) fn rewriting(&self, to: &str) -> Rewriting {
         Rewriting {
-            scheme: if url::has_tls(self.target()) { "wss" } else { "ws" },
+            scheme: if url::has_tls(to) { "wss" } else { "ws" },
             // A URL without one is of a Unix socket.
-            authority: authority(self.target()).unwrap_or_else(|| "localhost".into()),
+            authority: authority(to).unwrap_or_else(|| "localhost".into()),
             keeps_host: self.keep_host,
             rewrites_origin: self.rewrite_origin,
             own_names: self.host.clone(),
+            is_absolute: false,
         }
     }
 
@@ -98,13 +115,17 @@ impl Args {
 
     /// Returns the scheme of the URL by which clients connect.
     pub(super) fn scheme(&self) -> &'static str {
+        if self.to.is_none() {
+            return "http";
+        }
         let has_tls = self.tls_cert.is_some() || self.tls_self_signed.is_some();
         if has_tls { "wss" } else { "ws" }
     }
 
     /// Returns the path and query of the target's URL.
     pub(super) fn path(&self) -> &str {
-        let rest = self.target().split_once("://").map_or("", |(_, rest)| rest);
+        let to = self.to.as_deref().unwrap_or_default();
+        let rest = to.split_once("://").map_or("", |(_, rest)| rest);
         rest.find(['/', '?']).map_or("/", |at| &rest[at..])
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use super::args::Args;
 use super::observer::{Observer, Sinks};
 use super::output::line;
-use super::{flush, sinks};
+use super::session::{flush, sinks};
 use crate::base::escape::printable;
 use crate::base::signals::EndSignals;
 use crate::client::ConnectOutcome;
@@ -27,7 +27,7 @@ pub(super) async fn follow(args: &Args, path: &Path) -> Result<ConnectOutcome, S
     let mut program = Program::connect(path)
         .await
         .map_err(|why| (format!("--attach unix:{shown}: {why}"), ConnectOutcome::NoConnection))?;
-    let (sinks, page) = sinks(args).map_err(|why| (why, ConnectOutcome::LocalIo))?;
+    let (sinks, page) = sinks(&args.shared).map_err(|why| (why, ConnectOutcome::LocalIo))?;
     let mut signals = EndSignals::new();
     let print = |text: &str| line(args.shared.json, &printable(text));
     if let Some(url) = &page {
@@ -36,7 +36,7 @@ pub(super) async fn follow(args: &Args, path: &Path) -> Result<ConnectOutcome, S
     print(&program.greeting);
     let ended = tokio::select! {
         signal = signals.next() => signal.into(),
-        never = flush(&sinks) => never.into(),
+        never = flush(&sinks) => match never {},
         ended = program.follow(&sinks) => {
             print(&match ended {
                 Ok(()) => "the program ended, or has closed its socket".to_owned(),
@@ -46,7 +46,7 @@ pub(super) async fn follow(args: &Args, path: &Path) -> Result<ConnectOutcome, S
                 // The page goes on.
                 tokio::select! {
                     signal = signals.next() => signal.into(),
-                    never = flush(&sinks) => never.into(),
+                    never = flush(&sinks) => match never {},
                 }
             } else {
                 ConnectOutcome::Clean

@@ -116,7 +116,12 @@ impl Lanes {
         to: &mut T::Writer,
     ) -> LaneEnd {
         // What is held back until an answer comes, and how the direction has ended.
-        let mut held: Vec<u8> = Vec::new();
+        let mut held = self.lock().take_early();
+        if !held.is_empty()
+            && let Err(error) = self.pass_requests(&mut held, to).await
+        {
+            return self.write_failed::<T>(Role::Server, error);
+        }
         loop {
             let is_held = self.lock().is_held();
             let answered = async {
@@ -139,6 +144,9 @@ impl Lanes {
             }
             if let Err(error) = self.pass_requests(&mut held, to).await {
                 return self.write_failed::<T>(Role::Server, error);
+            }
+            if self.lock().is_for_another() {
+                return LaneEnd::ReadFailed(io::ErrorKind::Unsupported.into());
             }
         }
     }

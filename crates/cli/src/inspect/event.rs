@@ -16,6 +16,11 @@ use crate::frames::CutEnd;
 pub(super) enum Event<'a> {
     /// A connection was accepted; `None` on a Unix socket.
     Accepted(Option<SocketAddr>),
+    /// A tunnel that a client of the proxy asked for, to this host and port.
+    Tunnel {
+        to: &'a str,
+        content: TunnelContent,
+    },
     /// A request, as it is sent to the target.
     Request {
         head: &'a Head,
@@ -62,6 +67,17 @@ pub(super) enum Event<'a> {
     Closed(&'a Summary),
     /// What else happened, in words.
     Note(&'a str),
+}
+
+/// What passes through a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum TunnelContent {
+    /// No TLS.
+    Plain,
+    /// TLS that is looked into.
+    OpenedTls,
+    /// TLS that is not looked into.
+    Tls,
 }
 
 /// How a connection ended.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use fullduplex::Role;
 
+use super::absolute;
 use super::body::{Body, BodyStep};
 use super::event::Event;
 use super::head::Head;
@@ -22,6 +23,10 @@ pub(super) struct Exchange {
     waiting: VecDeque<WaitingRequest>,
     /// Whether the bytes are no longer those of HTTP.
     is_switched: bool,
+    /// Whether the client has asked for something of another target.
+    is_for_another: bool,
+    /// What the client has sent before.
+    early: Vec<u8>,
     request: Message,
     response: Message,
 }
@@ -53,9 +58,32 @@ impl Exchange {
             rewriting,
             waiting: VecDeque::new(),
             is_switched: false,
+            is_for_another: false,
+            early: Vec::new(),
             request: Message::default(),
             response: Message::default(),
         }
+    }
+
+    /// Passes all bytes on without looking into them.
+    pub(super) fn blind(mut self) -> Self {
+        self.is_switched = true;
+        self
+    }
+
+    /// Sets what the client has sent before.
+    pub(super) fn with_early(mut self, early: Vec<u8>) -> Self {
+        self.early = early;
+        self
+    }
+
+    pub(super) fn take_early(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.early)
+    }
+
+    /// Whether the connection has to end, as the client has asked for something of another target.
+    pub(super) fn is_for_another(&self) -> bool {
+        self.is_for_another
     }
 
     /// Whether the bytes of the client pass as they come.
@@ -147,6 +175,10 @@ impl Exchange {
             out.extend(bytes);
             return self.switch(Some("not a request of HTTP/1.1: passed as it is"));
         };
+        if self.rewriting.is_absolute && !absolute::is_of(&head, &self.rewriting.authority) {
+            self.is_for_another = true;
+            return self.switch(Some("a request for another target on the same connection"));
+        }
         let changes = self.rewriting.apply(&mut head);
         out.extend_from_slice(head.bytes());
         self.observer.tell(&Event::Request { head: &head, changes: &changes });
@@ -308,6 +340,7 @@ mod tests {
             keeps_host: false,
             rewrites_origin,
             own_names: Vec::new(),
+            is_absolute: false,
         };
         (Exchange::new(Observer::new(1, sinks), rewriting), kept)
     }

@@ -5,6 +5,9 @@ use std::ops::Range;
 /// The longest head that is taken apart, in bytes.
 pub(super) const MAX_HEAD: usize = 64 << 10;
 
+/// The name of the first line in a [`Change`].
+pub(super) const START_LINE: &str = "start_line";
+
 /// A head. Its bytes are kept as they came.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
@@ -20,7 +23,7 @@ struct Field {
     value: Range<usize>,
 }
 
-/// A field whose value the relay changed.
+/// A field that the relay changed or removed, or the first line.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Change {
     pub(super) name: String,
@@ -130,13 +133,50 @@ impl Head {
                 name: String::from_utf8_lossy(own).into_owned(),
                 before: String::from_utf8_lossy(before).into_owned(),
             });
-            self.bytes.splice(place, value.bytes());
-            let bytes = std::mem::take(&mut self.bytes);
-            if let Some(head) = Self::parse(bytes) {
-                *self = head;
-            }
+            self.splice(place, value);
         }
         changes
+    }
+
+    /// Removes each field of this name, and returns what was removed.
+    pub(super) fn remove(&mut self, name: &str) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for at in (0..self.fields.len()).rev() {
+            let Field { name: own, value } = self.fields[at].clone();
+            let text = |range| String::from_utf8_lossy(&self.bytes[range]).into_owned();
+            let change = Change { name: text(own.clone()), before: text(value.clone()) };
+            if !change.name.eq_ignore_ascii_case(name) {
+                continue;
+            }
+            changes.push(change);
+            let end = self.bytes[value.end..].iter().position(|byte| *byte == b'\n');
+            let end = end.map_or(self.bytes.len(), |end| value.end + end + 1);
+            self.splice(own.start..end, "");
+        }
+        changes
+    }
+
+    /// Adds a field behind the others.
+    pub(super) fn append(&mut self, name: &str, value: &str) {
+        let last = self.fields.last().map_or(self.start_line.end, |field| field.value.end);
+        let end = self.bytes[last..].iter().position(|byte| *byte == b'\n');
+        let end = end.map_or(self.bytes.len(), |end| last + end + 1);
+        self.splice(end..end, &format!("{name}: {value}\r\n"));
+    }
+
+    /// Replaces the first line, and returns what it was.
+    pub(super) fn replace_start_line(&mut self, line: &str) -> Change {
+        let change = Change { name: START_LINE.into(), before: self.start_line() };
+        self.splice(self.start_line.clone(), line);
+        change
+    }
+
+    fn splice(&mut self, place: Range<usize>, text: &str) {
+        self.bytes.splice(place, text.bytes());
+        let bytes = std::mem::take(&mut self.bytes);
+        if let Some(head) = Self::parse(bytes) {
+            *self = head;
+        }
     }
 }
 
@@ -178,6 +218,21 @@ mod tests {
             assert_eq!(end_of_head(REQUEST, known), Some(end), "{known}");
         }
         assert_eq!(end_of_head(b"a\n\nb", 0), Some(3));
+    }
+
+    #[test]
+    fn head_loses_and_gains_fields() {
+        let text = "GET http://a/ HTTP/1.1\r\nProxy-Connection: a\r\n b\r\nHost: a\r\n\r\n";
+        let mut head = Head::parse(text.into()).unwrap();
+        let removed = head.remove("proxy-connection");
+        assert_eq!(removed, [Change { name: "Proxy-Connection".into(), before: "a\r\n b".into() }]);
+        assert_eq!(head.remove("proxy-connection"), []);
+        head.append("Connection", "close");
+        let was = head.replace_start_line("GET / HTTP/1.1");
+        assert_eq!((&*was.name, &*was.before), (START_LINE, "GET http://a/ HTTP/1.1"));
+        let expected = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(head.bytes()), expected);
+        assert!(head.has_element("connection", "close"));
     }
 
     #[test]

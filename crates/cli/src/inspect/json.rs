@@ -10,7 +10,7 @@ use fullduplex_inspect::store::Retention;
 use fullduplex_inspect::{ConversationFrame, InflationStop, Message};
 use serde_json::{Value, json};
 
-use super::event::{Event, Summary, name};
+use super::event::{Event, Summary, TunnelContent, name};
 use super::head::Head;
 use crate::frames::CutEnd;
 
@@ -21,6 +21,14 @@ pub(super) fn line(number: u64, at: Duration, event: &Event<'_>) -> Option<Strin
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let from = from.map(|from| from.to_string());
             json!({"event": "connection", "time": micros(now), "client": from})
+        }
+        Event::Tunnel { to, content } => {
+            let content = match content {
+                TunnelContent::Plain => "plain",
+                TunnelContent::OpenedTls => "opened TLS",
+                TunnelContent::Tls => "TLS",
+            };
+            json!({"event": "tunnel", "to": to, "content": content})
         }
         Event::Request { head, changes } => {
             let changes: Vec<_> =

@@ -7,7 +7,8 @@ use std::time::Duration;
 use fullduplex::Role;
 use fullduplex_inspect::store::Retention;
 
-use super::event::{Event, Sink, Summary, name};
+use super::event::{Event, Sink, Summary, TunnelContent, name};
+use super::head::{Change, Head, START_LINE};
 use super::json;
 use crate::base::lines::{Lines, missed_line};
 use crate::frames;
@@ -66,14 +67,15 @@ fn lines(event: &Event<'_>) -> Vec<(char, String)> {
     match event {
         Event::Accepted(Some(from)) => vec![('-', format!("connection from {from}"))],
         Event::Accepted(None) => vec![('-', "connection".to_owned())],
-        Event::Request { head, changes } => {
-            let fields = head.fields().map(|(name, value)| {
-                let change = changes.iter().find(|change| change.name == name);
-                let was = change.map(|change| format!(" (was {})", change.before));
-                format!("  {name}: {value}{}", was.unwrap_or_default())
-            });
-            std::iter::once(head.start_line()).chain(fields).map(|line| ('>', line)).collect()
+        Event::Tunnel { to, content } => {
+            let content = match content {
+                TunnelContent::Plain => "no TLS",
+                TunnelContent::OpenedTls => "TLS that is looked into",
+                TunnelContent::Tls => "TLS, which passes without being looked into",
+            };
+            vec![('-', format!("tunnel to {to}: {content}"))]
         }
+        Event::Request { head, changes } => request(head, changes),
         Event::Response(head) => {
             let fields = head.fields();
             let fields = fields.map(|(name, value)| format!("  {name}: {value}"));
@@ -102,6 +104,25 @@ fn lines(event: &Event<'_>) -> Vec<(char, String)> {
 /// Returns the words about bytes that were not seen.
 pub(super) fn lost(bytes: u64) -> String {
     format!("{bytes} B were not seen")
+}
+
+/// Returns the lines of a request, with what was changed in it.
+fn request(head: &Head, changes: &[Change]) -> Vec<(char, String)> {
+    let was = |name: &str| {
+        let change = changes.iter().find(|change| change.name == name);
+        change.map(|change| format!(" (was {})", change.before)).unwrap_or_default()
+    };
+    let start_line = head.start_line() + &was(START_LINE);
+    let fields = head.fields().map(|(name, value)| {
+        let was = was(&name);
+        format!("  {name}: {value}{was}")
+    });
+    let is_gone = |change: &&Change| {
+        change.name != START_LINE && !head.fields().any(|(name, _)| name == change.name)
+    };
+    let gone = changes.iter().filter(is_gone);
+    let gone = gone.map(|change| format!("  {} removed{}", change.name, was(&change.name)));
+    std::iter::once(start_line).chain(fields).chain(gone).map(|line| ('>', line)).collect()
 }
 
 fn mark(sender: Role) -> char {

@@ -10,7 +10,7 @@ use fullduplex_inspect::store::Retention;
 use fullduplex_inspect::{ConversationFrame, Frame};
 
 use super::event::{Event, Sink, Summary};
-use super::head::{Change, Head};
+use super::head::{Change, Head, START_LINE};
 
 /// Passes on to other sinks what is seen, without secrets.
 ///
@@ -33,11 +33,20 @@ impl Redacted {
     }
 
     fn head(&self, head: &Head) -> Head {
-        let start_line = |line: &str| {
-            let words: Vec<String> = line.split(' ').map(|word| self.redaction.url(word)).collect();
-            words.join(" ")
+        head.mapped(|line| self.start_line(line), |name, value| self.redaction.field(name, value))
+    }
+
+    fn start_line(&self, line: &str) -> String {
+        let words: Vec<String> = line.split(' ').map(|word| self.redaction.url(word)).collect();
+        words.join(" ")
+    }
+
+    fn change(&self, change: &Change) -> Change {
+        let before = match &*change.name {
+            START_LINE => self.start_line(&change.before),
+            name => self.redaction.field(name, &change.before),
         };
-        head.mapped(start_line, |name, value| self.redaction.field(name, value))
+        Change { before, ..change.clone() }
     }
 
     fn opening(&self, opening: &RecordedOpening) -> RecordedOpening {
@@ -70,11 +79,8 @@ impl Sink for Redacted {
     fn take(&self, number: u64, at: Duration, event: &Event<'_>) {
         match event {
             Event::Request { head, changes } => {
-                let changes = changes.iter().map(|change| Change {
-                    before: self.redaction.field(&change.name, &change.before),
-                    ..change.clone()
-                });
-                let (head, changes) = (self.head(head), changes.collect::<Vec<_>>());
+                let changes: Vec<_> = changes.iter().map(|change| self.change(change)).collect();
+                let head = self.head(head);
                 self.tell(number, at, &Event::Request { head: &head, changes: &changes });
             }
             Event::Response(head) => self.tell(number, at, &Event::Response(&self.head(head))),
@@ -90,7 +96,8 @@ impl Sink for Redacted {
                 self.tell(number, at, &Event::Closed(&self.summary(summary)));
             }
             Event::Note(text) => self.tell(number, at, &Event::Note(&redact_text(text))),
-            Event::Accepted(_)
+            Event::Tunnel { .. }
+            | Event::Accepted(_)
             | Event::Body { .. }
             | Event::Lost { .. }
             | Event::Cut { .. }

@@ -1,7 +1,9 @@
-//! The one change that the relay makes: `Host`, and on request `Origin`, become the target's.
+//! The one change that the relay makes: `Host`, and on request `Origin`, become the target's. A
+//! proxy also takes the URL out of requests.
 
 use http::Uri;
 
+use super::absolute;
 use super::head::{Change, Head};
 
 /// How the heads of requests are changed.
@@ -16,14 +18,36 @@ pub(super) struct Rewriting {
     pub(super) rewrites_origin: bool,
     /// The names besides IP addresses and localhost by which clients reach the relay.
     pub(super) own_names: Vec<String>,
+    /// Whether requests have the URL of the target, as those to a proxy.
+    pub(super) is_absolute: bool,
 }
 
 impl Rewriting {
+    /// Changes nothing.
+    pub(super) fn none(scheme: &'static str, authority: String) -> Self {
+        Self {
+            scheme,
+            authority,
+            keeps_host: true,
+            rewrites_origin: false,
+            own_names: Vec::new(),
+            is_absolute: false,
+        }
+    }
+
+    /// Changes requests to a proxy to those that a target expects.
+    pub(super) fn absolute(scheme: &'static str, authority: String) -> Self {
+        Self { is_absolute: true, ..Self::none(scheme, authority) }
+    }
+
     /// Changes `Host` and `Origin` of clients and pages that are this machine's own. Those of
     /// others stay as they came, so that the target can refuse them: a page of a name that resolves
     /// to the relay (DNS rebinding), and a page of a foreign site.
     pub(super) fn apply(&self, head: &mut Head) -> Vec<Change> {
         let mut changes = Vec::new();
+        if self.is_absolute {
+            changes.extend(absolute::to_origin_form(head, &self.authority));
+        }
         let host = head.values("host").next().unwrap_or_default();
         if !self.keeps_host && self.is_own(&host) {
             changes.extend(head.replace("host", &self.authority));
@@ -80,6 +104,7 @@ mod tests {
             keeps_host: false,
             rewrites_origin: true,
             own_names: Vec::new(),
+            is_absolute: false,
         };
         for (host, origin, after) in [
             ("[::1]:9100", "http://localhost:3000", ("target.example", "https://target.example")),

@@ -59,7 +59,7 @@ pub(crate) struct SharedArgs {
     ///
     /// By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
     #[arg(long, value_name = "URL", value_parser = client::proxy, help_heading = "Target")]
-    via: Option<Proxies>,
+    pub(super) via: Option<Proxies>,
     #[command(flatten)]
     resolve: ResolveArgs,
     #[command(flatten)]

@@ -27,7 +27,7 @@ mod socketio;
 pub(crate) mod tls;
 pub(crate) mod tls_args;
 pub(crate) mod until_signal;
-mod utc_time;
+pub(crate) mod utc_time;
 mod warnings;
 
 use std::io::{self, Write as _};

@@ -5,11 +5,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fullduplex::server::tls::{Certificate, CertificateInfo, SelfSigned};
 
-use crate::base::files::{read_settings, text};
+use crate::base::files::{read_settings, text, write_private};
+use crate::base::pem::der;
 use crate::client::verbose;
 
 /// The time that a kept certificate must still be valid, or a new one is made.
@@ -95,19 +94,6 @@ fn is_valid_for_long(pem: &str) -> bool {
     until.is_ok_and(|until| until > SystemTime::now() + MIN_VALIDITY)
 }
 
-/// Writes a new file that only this user can read; an old one is removed first.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
-}
-
 /// Writes a new temporary file; never into an existing one or through a link.
 fn write_temporary(pem: &str) -> io::Result<TempFile> {
     let name = |n: u32| -> PathBuf {
@@ -125,13 +111,6 @@ fn write_temporary(pem: &str) -> io::Result<TempFile> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Returns the first certificate of PEM text in DER; nothing if there is none.
-fn der(pem: &str) -> Vec<u8> {
-    let lines = pem.lines().skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE"));
-    let text: String = lines.skip(1).take_while(|line| !line.starts_with("-----")).collect();
-    STANDARD.decode(text).unwrap_or_default()
 }
 
 /// A temporary file, removed when dropped.

@@ -108,7 +108,7 @@ fn names(hosts: &[String], addresses: &[Address]) -> Vec<String> {
 }
 
 /// Returns the name of this machine, if it is one that a certificate can have.
-fn host_name() -> Option<String> {
+pub(crate) fn host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| {
         let output = std::process::Command::new("hostname").output()?;
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -8,6 +8,13 @@ pub(super) fn utc_now() -> String {
     format_utc(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// Returns the day of a time, such as `2026-11-30`.
+pub(crate) fn utc_day(time: SystemTime) -> String {
+    let mut text = format_utc(time.duration_since(UNIX_EPOCH).unwrap_or_default());
+    text.truncate(10);
+    text
+}
+
 fn format_utc(since_1970: Duration) -> String {
     let seconds = since_1970.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -37,6 +44,11 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn utc_day_is_the_date() {
+        assert_eq!(utc_day(UNIX_EPOCH + Duration::from_secs(86_400 * 31)), "1970-02-01");
+    }
 
     #[test]
     fn utc_time_is_that_of_the_calendar() {

@@ -9,5 +9,6 @@ mod attach;
 mod common;
 mod files;
 mod page;
+mod proxy;
 mod relay;
 mod transparency;

@@ -37,8 +37,13 @@ pub fn relay(options: &[&str]) -> (TcpListener, Relay) {
 
 /// Starts a relay, and waits until it listens.
 pub fn relay_to(url: &str, options: &[&str]) -> Relay {
+    inspect(&[&["--listen", "127.0.0.1:0", "--to", url], options].concat())
+}
+
+/// Starts `fdx inspect`, and waits until it listens.
+pub fn inspect(options: &[&str]) -> Relay {
     let mut command = Command::new(FDX);
-    command.args(["inspect", "--listen", "127.0.0.1:0", "--to", url]).args(options);
+    command.arg("inspect").args(options);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let out = BufReader::new(child.stdout.take().unwrap());
     let lines = Arc::<Mutex<Vec<String>>>::default();

@@ -18,8 +18,8 @@ const LEAF_DAYS_AFTER: u32 = 28;
 const MAX_NAME: usize = 64;
 
 /// An authority that signs certificates (ECDSA P-256), for development and tests with several
-/// names, or with names that are known only later. Whoever trusts its certificate trusts all that
-/// its key signs. It is valid for 396 days, and signs no other authorities.
+/// names, or with names that are known only later. A client that trusts its certificate trusts all
+/// that its key signs. It is valid for 396 days, and signs no other authorities.
 ///
 /// ```
 /// use fullduplex::server::tls::{CertificateAuthority, ServerTls};

@@ -225,7 +225,7 @@ async fn tls_authority_signs_for_names_and_is_kept_as_pem() {
     let made = CertificateAuthority::new("Tests (a@b)").unwrap();
     let kept = CertificateAuthority::from_pem(made.pem(), &made.key_pem()).unwrap();
     assert_eq!(kept.pem(), made.pem());
-    let der = &crate::base::pem::certificates(made.pem().as_bytes()).unwrap()[0];
+    let der = &certificates(made.pem().as_bytes()).unwrap()[0];
     let info = CertificateInfo::of_der(der).unwrap();
     assert_eq!((&*info.subject, &*info.issuer), ("CN=Tests (a@b)", "CN=Tests (a@b)"));
     let spki = made.public_key_der();
