@@ -101,6 +101,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
         "fullduplex-socketio",
         &[
             "base64",
+            "bcrypt",
             "bytes",
             "fullduplex",
             "futures-core",

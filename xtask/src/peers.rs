@@ -88,6 +88,9 @@ pub(crate) fn run() -> Outcome {
         jobs.push(peers.node("serve_page.mjs", &[fdx, browser, program]));
         jobs.push(peers.node("inspect_page.mjs", &[fdx, browser, program]));
         jobs.push(peers.node("socketio_browser.mjs", &[socketio, browser, program]));
+        if browser == "chrome" {
+            jobs.push(peers.node("socketio_admin.mjs", &[socketio, browser, program]));
+        }
         jobs.push(peers.node("socketio_page.mjs", &[fdx, browser, program]));
         let args = [&[browser, program], &deflate_http[..]].concat();
         jobs.push(peers.node("deflate_browser.mjs", &args));

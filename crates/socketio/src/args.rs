@@ -73,6 +73,15 @@ impl Args {
         matches!(&self.content, Content::Values(values) if values.len() <= self.skip)
     }
 
+    /// Returns about how many bytes the arguments are, with what comes before them.
+    #[cfg(feature = "admin")]
+    pub(crate) fn size(&self) -> usize {
+        match &self.content {
+            Content::Json(array) => array.len(),
+            Content::Values(values) => values.iter().map(Value::size).sum(),
+        }
+    }
+
     /// Deserializes the arguments.
     ///
     /// A tuple, an array of fixed length or a [`Variadic`] takes all arguments, and ignores those

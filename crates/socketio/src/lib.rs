@@ -21,6 +21,8 @@ pub use id::SocketId;
 pub use packet::{EncodeError, Packet, PacketBody, PacketError, PacketLimits};
 pub use parser::{Decoder, EncodedPacket, Head, Parser, PartialPacket};
 pub use recovery::Recovery;
+#[cfg(feature = "admin")]
+pub use server::Admin;
 pub use server::{
     AckError, Acks, Broadcast, BroadcastReport, ConnectError, ConnectRequest, Delivery,
     DisconnectReason, Event, Matching, Namespace, NamespaceBuilder, RecoveryOutcome, SlowPolicy,

@@ -52,6 +52,21 @@ impl Value {
         }
     }
 
+    /// Returns about how many bytes the value is in a packet.
+    #[cfg(feature = "admin")]
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Unsigned(_) | Self::Signed(_) | Self::Float(_) => 8,
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Array(values) => 8 + values.iter().map(Self::size).sum::<usize>(),
+            Self::Object(members) => {
+                let sizes = members.iter().map(|(name, value)| name.len() + value.size());
+                8 + sizes.sum::<usize>()
+            }
+        }
+    }
+
     /// Returns the text, if the value is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {

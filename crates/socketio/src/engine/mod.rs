@@ -32,6 +32,8 @@ mod shared;
 mod stats;
 
 pub use config::EngineConfig;
+#[cfg(feature = "admin")]
+pub(crate) use context::EngineContext;
 pub use id::SessionId;
 pub use outcome::{EndReason, SendOutcome, TransportKind};
 pub use outgoing::Outgoing;

@@ -122,6 +122,12 @@ impl Engine {
         self.0.context.counters.stats()
     }
 
+    /// Returns what the sessions share.
+    #[cfg(feature = "admin")]
+    pub(crate) fn context(&self) -> &Arc<EngineContext> {
+        &self.0.context
+    }
+
     /// Counts and logs a request that is rejected.
     pub(crate) fn note_rejected(&self, status: u16, reason: RejectReason) {
         self.0.context.counters.rejected(reason);

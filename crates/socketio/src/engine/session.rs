@@ -116,6 +116,18 @@ impl Sender {
         self.shared.transport()
     }
 
+    /// Returns the request that opened the session, made anew.
+    #[cfg(feature = "admin")]
+    pub(crate) fn request(&self) -> Request<()> {
+        self.shared.request.get()
+    }
+
+    /// Returns the address of the client that opened the session.
+    #[cfg(feature = "admin")]
+    pub(crate) fn peer(&self) -> PeerAddr {
+        self.shared.peer
+    }
+
     /// Sends a message, or queues it.
     pub fn send(&self, message: &Outgoing) -> SendOutcome {
         self.shared.send(message, None, false)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use super::change::Change;
 use super::cores::{ConnectionCore, NamespaceCore, SocketCore, User};
 use super::request::{ConnectError, ConnectRequest};
 use crate::id::SocketId;
@@ -32,6 +33,7 @@ pub(super) async fn admit(
     let core = recovered.unwrap_or_else(|| namespace.admit(&connection, user));
     connection.shared.counters.connected();
     trace::connected(&core.span, core.is_recovered);
+    connection.shared.observe_change(|| Change::Connected(core.clone()));
     Ok(core)
 }
 

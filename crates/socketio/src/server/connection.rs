@@ -59,6 +59,8 @@ pub(super) async fn run(shared: Arc<ServerShared>, mut session: Session) {
     let core = ConnectionCore {
         sender: session.sender().clone(),
         shared: shared.clone(),
+        #[cfg(feature = "admin")]
+        opened: std::time::SystemTime::now(),
         changed: TaskSignal::default(),
         owes_report: AtomicBool::new(false),
     };
@@ -235,7 +237,9 @@ impl Connection {
             (SlotState::Left, _) => {}
             (_, PacketBody::Event { name, id, args }) => {
                 if slot.is_live() {
-                    slot.events.push_back(Event { name: name.into(), args, ack_id: id });
+                    let event = Event { name: name.into(), args, ack_id: id };
+                    self.core.shared.observe_event(slot, &event);
+                    slot.events.push_back(event);
                 }
             }
             (SlotState::Open { core, .. }, PacketBody::Ack { id, args }) => {

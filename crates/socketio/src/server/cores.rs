@@ -25,6 +25,8 @@ use crate::trace::Span;
 pub(super) struct ConnectionCore {
     pub(super) sender: Sender,
     pub(super) shared: Arc<ServerShared>,
+    #[cfg(feature = "admin")]
+    pub(super) opened: std::time::SystemTime,
     /// Wakes the connection's task: a socket was closed, or waits for its end, or has to be told
     /// what was dropped.
     pub(super) changed: TaskSignal,

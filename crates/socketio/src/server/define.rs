@@ -261,7 +261,14 @@ impl<U: Send + Sync + 'static> NamespaceBuilder<U> {
     /// Lets clients in. A namespace of this name that is open already keeps its sockets; those
     /// that connect from now on are in the new one.
     pub fn open(self) -> Namespace<U> {
-        Namespace::new(self.io.open(self.name, self.handlers))
+        let recovery = self.io.shared.config.recovery.clone();
+        Namespace::new(self.io.open(self.name, self.handlers, recovery))
+    }
+
+    /// Lets clients in, and remembers nothing for them.
+    #[cfg(feature = "admin")]
+    pub(super) fn open_without_recovery(self) -> Namespace<U> {
+        Namespace::new(self.io.open(self.name, self.handlers, None))
     }
 }
 

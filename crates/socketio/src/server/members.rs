@@ -18,7 +18,7 @@ use crate::recovery::{Recovery, SavedSession};
 use crate::value::Value;
 
 impl Rooms {
-    fn current(&self) -> Vec<Arc<str>> {
+    pub(super) fn current(&self) -> Vec<Arc<str>> {
         match self {
             Self::Current(rooms) => rooms.clone(),
             Self::Recoverable(member) => member.session.current_rooms().cloned().collect(),
@@ -125,6 +125,9 @@ impl NamespaceCore {
             }
             removed
         };
+        if let Some(member) = &removed {
+            self.observe_leaves(core, &member.rooms);
+        }
         drop(removed);
     }
 
@@ -156,6 +159,7 @@ impl NamespaceCore {
             }
         };
         if has_joined {
+            self.observe_join(core, room);
             match state.rooms.get_mut(room) {
                 Some(sockets) => sockets.insert(core.id, core.clone()),
                 None => state.rooms.entry(room.clone()).or_default().insert(core.id, core.clone()),
@@ -182,6 +186,7 @@ impl NamespaceCore {
             }
         };
         if has_left {
+            self.observe_leave(core, room);
             state.remove_from_room(room, core.id);
         }
         has_left

@@ -14,10 +14,14 @@ use self::cores::{Handlers, NamespaceCore};
 use self::stats::Counters;
 use crate::engine::{Engine, EngineConfig};
 use crate::http::{EngineLayer, EngineService};
+use crate::recovery::Recovery;
 
 mod ack;
+#[cfg(feature = "admin")]
+mod admin;
 mod admission;
 mod broadcast;
+mod change;
 mod config;
 mod connection;
 mod cores;
@@ -29,6 +33,7 @@ mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod namespace;
+mod observed;
 mod reason;
 mod recovering;
 mod request;
@@ -42,6 +47,8 @@ mod target;
 mod tasks;
 
 pub use self::ack::AckError;
+#[cfg(feature = "admin")]
+pub use self::admin::Admin;
 pub use self::broadcast::{Acks, Broadcast, BroadcastReport};
 pub use self::config::{SlowPolicy, SocketIoBuilder};
 pub use self::define::{Matching, NamespaceBuilder};
@@ -84,6 +91,9 @@ struct ServerShared {
     /// The bytes that may wait for a client, of the engine's settings.
     max_queue_bytes: usize,
     counters: Counters,
+    /// What the Admin UI shows, once it is open.
+    #[cfg(feature = "admin")]
+    observer: std::sync::OnceLock<admin::Observer>,
     namespaces: RwLock<Namespaces>,
 }
 
@@ -110,6 +120,8 @@ impl ServerShared {
             config,
             max_queue_bytes,
             counters: Counters::default(),
+            #[cfg(feature = "admin")]
+            observer: std::sync::OnceLock::new(),
             namespaces: RwLock::default(),
         }
     }
@@ -206,7 +218,12 @@ impl SocketIo {
         NamespaceBuilder::new(self.clone(), Matching(Box::new(matches)))
     }
 
-    fn open(&self, name: Arc<str>, handlers: Handlers) -> Arc<NamespaceCore> {
+    fn open(
+        &self,
+        name: Arc<str>,
+        handlers: Handlers,
+        recovery: Option<Recovery>,
+    ) -> Arc<NamespaceCore> {
         let (config, handlers) = (&self.shared.config, Arc::new(handlers));
         let mut namespaces = self.shared.namespaces.write().unwrap_or_else(PoisonError::into_inner);
         let log = if namespaces.open.contains_key(&name) {
@@ -215,7 +232,8 @@ impl SocketIo {
         } else {
             name.clone()
         };
-        let core = Arc::new(NamespaceCore::new(name.clone(), log, handlers, config, false));
+        let core = NamespaceCore::new(name.clone(), log, handlers, config, false);
+        let core = Arc::new(NamespaceCore { recovery, ..core });
         core.sequence.store(namespaces.forgotten_sequence, Ordering::Relaxed);
         let previous = namespaces.open.insert(name, core.clone());
         // What the handlers hold is foreign: it is dropped without the lock.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 
 use super::ack::AckError;
+use super::change::Change;
 use super::config::SlowPolicy;
 use super::cores::{ConnectionCore, NamespaceCore, SocketCore};
 use super::deliver::Delivery;
@@ -106,6 +107,9 @@ impl SocketCore {
         if was_connected {
             self.connection.shared.counters.disconnected(reason);
             trace::disconnected(&self.span, reason.as_str());
+            let (namespace, id) = (self.namespace.name(), self.id);
+            let change = || Change::Disconnected { namespace: namespace.clone(), id, reason };
+            self.connection.shared.observe_change(change);
         }
         was_connected
     }

@@ -1,7 +1,9 @@
 //! A Socket.IO server for clients in other languages and for the official test suite.
 //!
-//! `socketio_server [--recovery] [--msgpack] [--fast] [--listen ADDRESS]` says `listening on URL`
-//! and serves until its standard input ends. `--fast` has the short times that the suite asks for.
+//! `socketio_server [--recovery] [--msgpack] [--fast] [--admin ORIGIN] [--listen ADDRESS]` says
+//! `listening on URL` and serves until its standard input ends. `--fast` has the short times that
+//! the suite asks for. `--admin` lets in pages of this origin only, and the Admin UI by the name
+//! `admin` and the password `secret`.
 
 #![allow(clippy::print_stdout, reason = "its output is for the tests")]
 
@@ -12,10 +14,13 @@ use fullduplex::server::policy::OriginPolicy;
 use fullduplex::server::{DrainOptions, Server};
 use fullduplex_socketio::engine::EngineConfig;
 use fullduplex_socketio::{
-    ConnectError, ConnectRequest, NamespaceBuilder, Parser, Recovery, Socket, SocketIo, Value,
-    Variadic,
+    Admin, ConnectError, ConnectRequest, NamespaceBuilder, Parser, Recovery, Socket, SocketIo,
+    Value, Variadic,
 };
 use tokio::io::AsyncReadExt as _;
+
+/// The bcrypt hash of `secret`, of the lowest cost.
+const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
 
 /// What a client gave as `auth`.
 struct User {
@@ -27,6 +32,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut listen = "127.0.0.1:0".to_owned();
     let mut engine = EngineConfig::default().origin_policy(OriginPolicy::DangerousAny);
     let mut builder = SocketIo::builder();
+    let mut admin = None;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -37,6 +43,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     .ping_interval(Duration::from_millis(300))
                     .ping_timeout(Duration::from_millis(200));
                 builder = builder.connect_timeout(Duration::from_secs(1));
+            }
+            "--admin" => {
+                let origin = args.next().ok_or("--admin needs an origin")?;
+                engine = engine.origin_policy(OriginPolicy::list_or_same_host([origin])?);
+                admin = Some(Admin::with_password("admin", PASSWORD_HASH)?);
             }
             "--listen" => listen = args.next().ok_or("--listen needs an address")?,
             other => return Err(format!("unknown option {other}").into()),
@@ -51,6 +62,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Err::<(), _>(ConnectError::new("not authorized").with_data(("code", 7)))
         })
         .open();
+    if let Some(admin) = admin {
+        io.open_admin(admin)?;
+    }
     let server = Server::bind(&*listen).await?;
     println!("listening on http://{}", server.local_addr()?);
     let handle = server.handle();

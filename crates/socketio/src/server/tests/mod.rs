@@ -1,5 +1,7 @@
 //! Tests of the server with clients in memory, which send and receive packets as text.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod broadcasts;
 mod connects;
 mod events;
