@@ -46,6 +46,12 @@ for (const [name, options] of Object.entries(transports)) {
       socket.once("question", (value, answer) => answer({ value, bytes }));
       const answer = await socket.timeout(5000).emitWithAck("ask", "how?");
       assert.deepEqual(answer, { value: "how?", bytes });
+      const nothing = ["one-null", "nulls", "no-argument"].map(event => once(socket, event));
+      socket.emit("nothing");
+      assert.deepEqual(await Promise.all(nothing), [[null], [null, 1, null, null, null], []]);
+      const answers = ["nothing", "no-answer"].map(event =>
+        new Promise(done => socket.emit(event, (...args) => done(args))));
+      assert.deepEqual(await Promise.all(answers), [[null], []]);
       // Many in a row keep their order.
       const all = await Promise.all(Array.from({ length: 500 }, (_, number) =>
         socket.timeout(5000).emitWithAck("message-with-ack", number)));

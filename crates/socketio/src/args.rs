@@ -2,6 +2,7 @@
 //!
 //! A tuple is several arguments, `()` stands for no argument, and any other type is one.
 
+use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -117,6 +118,8 @@ impl Shape {
     /// Returns the shape that this value serializes to. Only the outermost call is made.
     pub(crate) fn of<T: Serialize + ?Sized>(value: &T) -> Self {
         match value.serialize(Probe) {
+            // Other types that serialize as a unit are `null`, such as that of serde_json.
+            Err(FoundShape(Self::Nothing)) if !is_unit::<T>() => Self::Single,
             Err(FoundShape(shape)) => shape,
             Ok(never) => match never {},
         }
@@ -130,6 +133,11 @@ impl Shape {
             Ok(_) => Self::Nothing,
         }
     }
+}
+
+/// Whether this is `()` or a reference to it. Types of any lifetime are told apart by their names.
+fn is_unit<T: ?Sized>() -> bool {
+    type_name::<T>().trim_start_matches('&') == type_name::<()>()
 }
 
 /// Visits the elements, and makes the application's type of those after the first `skip`.
@@ -450,6 +458,14 @@ mod tests {
     #[test]
     fn shape_of_a_tuple_is_its_elements_and_of_others_one() {
         assert_eq!(Shape::of(&()), Shape::Nothing);
+        assert_eq!(Shape::of(&&()), Shape::Nothing);
+        assert_eq!(Shape::of(&serde_json::Value::Null), Shape::Single);
+        assert_eq!(Shape::of(&&serde_json::Value::Null), Shape::Single);
+        assert_eq!(Shape::of(&Value::Null), Shape::Single);
+        assert_eq!(Shape::of(&None::<()>), Shape::Single);
+        assert_eq!(Shape::of(&Some(())), Shape::Single);
+        assert_eq!(Shape::of(&PhantomData::<u8>), Shape::Single);
+        assert_eq!(Shape::of(&Box::new(serde_json::Value::Null)), Shape::Single);
         assert_eq!(Shape::of(&(1, "a")), Shape::Tuple(2));
         assert_eq!(Shape::of(&[1, 2, 3]), Shape::Tuple(3));
         assert_eq!(Shape::of(&vec![1, 2, 3]), Shape::Single);

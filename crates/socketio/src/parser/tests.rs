@@ -54,6 +54,12 @@ fn encoded_packets_are_those_of_the_protocol() {
     assert_eq!(encoded_text("/", Head::Event("foo", Some(12)), &()), r#"4212["foo"]"#);
     assert_eq!(encoded_text("/admin", Head::Ack(13), &"bar"), r#"43/admin,13["bar"]"#);
     assert_eq!(encoded_text("/", Head::Ack(1), &()), "431[]");
+    let null = serde_json::Value::Null;
+    assert_eq!(encoded_text("/", Head::Ack(1), &null), "431[null]");
+    assert_eq!(encoded_text("/", event, &null), r#"42["foo",null]"#);
+    assert_eq!(encoded_text("/", event, &None::<u8>), r#"42["foo",null]"#);
+    let nulls = (Value::Null, &null, 1, (), &null);
+    assert_eq!(encoded_text("/", event, &nulls), r#"42["foo",null,null,1,null,null]"#);
     assert_eq!(encoded_text("/", Head::Ack(1), &(1, "a")), r#"431[1,"a"]"#);
     assert_eq!(encoded_text("/", event, &(1, Some("a"))), r#"42["foo",1,"a"]"#);
     assert_eq!(encoded_text("/", event, &[1, 2]), r#"42["foo",1,2]"#);

@@ -90,6 +90,14 @@ fn define(namespace: NamespaceBuilder) -> NamespaceBuilder<User> {
             socket.emit("message-back", args).await;
         })
         .on("message-with-ack", async |_: Socket<User>, args: Variadic<Value>| args)
+        .on("nothing", async |socket: Socket<User>, (): ()| {
+            let null = Value::Null;
+            socket.emit("one-null", &null).await;
+            socket.emit("nulls", (&null, 1, None::<u8>, (), Value::Null)).await;
+            socket.emit("no-argument", ()).await;
+            null
+        })
+        .on("no-answer", async |_: Socket<User>, (): ()| {})
         .on("join", async |socket: Socket<User>, room: String| socket.join(room))
         .on("leave", async |socket: Socket<User>, room: String| socket.leave(&room))
         .on("say", async |socket: Socket<User>, (room, value): (String, Value)| {
