@@ -51,8 +51,9 @@ async function open(session, path = "/echo", headers = {}) {
   const [answer] = await once(stream, "response");
   return { stream, answer, incoming: frames(stream) };
 }
-async function page(session, path) {
-  const stream = session.request({ ":path": path });
+async function page(session, path, content) {
+  const stream = session.request({ ":path": path, ":method": content === undefined ? "GET" : "POST" });
+  if (content !== undefined) stream.end(content);
   const [answer] = await once(stream, "response");
   const body = [];
   for await (const chunk of stream) body.push(chunk);
@@ -60,7 +61,7 @@ async function page(session, path) {
 }
 
 for (const [how, options] of [["with prior knowledge", ["--h2"]], ["over TLS", ["--h2", "--tls-self-signed"]]]) {
-  const session = run => () => serving(FDX, [...options, "--subprotocol", "chat"], async server => {
+  const session = (run, ...more) => () => serving(FDX, [...options, "--subprotocol", "chat", ...more], async server => {
     const session = connect(server.url, server.ca ? { ca: readFileSync(server.ca) } : {});
     const [settings] = await once(session, "remoteSettings");
     assert.equal(settings.enableConnectProtocol, true);
@@ -92,6 +93,42 @@ for (const [how, options] of [["with prior knowledge", ["--h2"]], ["over TLS", [
     stream.write(frame(1, Buffer.from("still here")));
     assert.equal((await message(incoming)).toString(), "still here");
   }));
+  check(`${how}: Socket.IO polls, posts and upgrades`, session(async session => {
+    const path = "/socket.io/?EIO=4&transport=";
+    const begin = async () => {
+      const [status, opened] = await page(session, `${path}polling`);
+      assert.equal(status, 200);
+      return JSON.parse(opened.slice(1)).sid;
+    };
+    const sid = await begin(), own = `${path}polling&sid=${sid}`;
+    assert.deepEqual(await page(session, own, "40"), [200, "ok"]);
+    assert.match((await page(session, own))[1], /^40\{"sid":/);
+    const event = '451-["bytes",{"_placeholder":true,"num":0}';
+    const echoed = page(session, own);
+    assert.deepEqual(await page(session, own, `${event}]\x1ebAQID`), [200, "ok"]);
+    const [text, bytes] = (await echoed)[1].split("\x1e");
+    assert.ok(text.startsWith(event), text);
+    assert.equal(bytes, "bAQID");
+    const left = page(session, own);
+    const { stream, answer, incoming } = await open(session, `${path}websocket&sid=${sid}`);
+    assert.equal(answer[":status"], 200);
+    stream.write(frame(1, Buffer.from("2probe")));
+    assert.equal((await message(incoming)).toString(), "3probe");
+    assert.equal((await left)[1], "6");
+    for (const packet of ["5", `${event}]`]) stream.write(frame(1, Buffer.from(packet)));
+    stream.write(frame(2, Buffer.from([1, 2, 3])));
+    assert.ok((await message(incoming)).toString().startsWith(event));
+    assert.deepEqual(await message(incoming), Buffer.from([1, 2, 3]));
+    assert.equal((await page(session, own))[0], 400);
+    stream.write(frame(8, Buffer.from([0x03, 0xe8])));
+    assert.equal((await message(incoming)).opcode, 8);
+    assert.equal((await incoming.next()).done, true);
+    const other = `${path}polling&sid=${await begin()}`;
+    const noop = page(session, other);
+    assert.deepEqual(await page(session, other, "1"), [200, "ok"]);
+    assert.equal((await noop)[1], "6");
+    assert.equal((await page(session, other))[0], 400);
+  }, "--socketio"));
   check(`${how}: a drain tells every stream`, session(async (session, server) => {
     const all = await Promise.all(Array.from({ length: 20 }, () => open(session)));
     server.signal("SIGTERM");

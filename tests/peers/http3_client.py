@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import ssl
 import sys
@@ -35,20 +36,24 @@ class Client(QuicConnectionProtocol):
             if getattr(event, "stream_id", None) in self.streams:
                 self.streams[event.stream_id].put_nowait(event)
 
-    async def request(self, headers, end=False):
+    async def request(self, headers, end=False, content=None):
         stream = self._quic.get_next_available_stream_id()
         self.streams[stream] = asyncio.Queue()
         headers = [(name.encode(), value.encode()) for name, value in headers]
-        self.h3.send_headers(stream, headers, end_stream=end)
+        self.h3.send_headers(stream, headers, end_stream=end and content is None)
+        if content is not None:
+            self.h3.send_data(stream, content.encode(), end_stream=True)
         self.transmit()
         event = await self.streams[stream].get()
         if not isinstance(event, HeadersReceived):
             return stream, event
         return stream, {name.decode(): value.decode() for name, value in event.headers}
 
-    async def get(self, path):
-        head = [(":method", "GET"), (":scheme", "https"), (":authority", self.authority), (":path", path)]
-        stream, headers = await self.request(head, end=True)
+    async def get(self, path, content=None):
+        """The answer to a GET, or to a POST of this content."""
+        method = "GET" if content is None else "POST"
+        head = [(":method", method), (":scheme", "https"), (":authority", self.authority), (":path", path)]
+        stream, headers = await self.request(head, end=True, content=content)
         body = b""
         while True:
             event = await self.streams[stream].get()
@@ -159,6 +164,48 @@ async def refusals():
             assert answer[":status"] == status, (headers, answer)
         # The connection goes on.
         await (await client.websocket()).close(1000, "")
+
+
+@check
+async def socketio_polls_posts_and_upgrades():
+    async with connected("--socketio") as (client, _):
+        path = "/socket.io/?EIO=4&transport="
+
+        async def exchange(path, content=None):
+            headers, body = await client.get(path, content)
+            return headers[":status"], body.decode()
+
+        async def begin():
+            status, opened = await exchange(path + "polling")
+            assert status == "200", opened
+            return json.loads(opened[1:])["sid"]
+
+        sid = await begin()
+        own = f"{path}polling&sid={sid}"
+        assert await exchange(own, "40") == ("200", "ok")
+        _, body = await exchange(own)
+        assert body.startswith('40{"sid":'), body
+        event = '451-["bytes",{"_placeholder":true,"num":0}'
+        echoed = asyncio.create_task(exchange(own))
+        assert await exchange(own, f"{event}]\x1ebAQID") == ("200", "ok")
+        text, binary = (await echoed)[1].split("\x1e")
+        assert text.startswith(event) and binary == "bAQID", (text, binary)
+        left = asyncio.create_task(exchange(own))
+        ws = await client.websocket(f"{path}websocket&sid={sid}")
+        ws.send(TextMessage("2probe"))
+        assert await ws.next() == "3probe"
+        assert (await left)[1] == "6"
+        for message in ["5", f"{event}]", b"\1\2\3"]:
+            ws.send((TextMessage if isinstance(message, str) else BytesMessage)(message))
+        assert (await ws.next()).startswith(event)
+        assert await ws.next() == b"\1\2\3"
+        assert (await exchange(own))[0] == "400"
+        await ws.close(1000, "")
+        other = f"{path}polling&sid={await begin()}"
+        noop = asyncio.create_task(exchange(other))
+        assert await exchange(other, "1") == ("200", "ok")
+        assert (await noop)[1] == "6"
+        assert (await exchange(other))[0] == "400"
 
 
 @check
