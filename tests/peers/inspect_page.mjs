@@ -109,6 +109,8 @@ on("frames come live, are filtered, searched and shown whole", async (relay, url
   await page.tab.screenshot({ path: join(screenshots, `${name}-inspect.png`) });
   await page.tab.click("#form-hex");
   assert.match(await page.text("content"), /^000000 {2}7b 22 74 79 70 65/);
+  // 55 bytes that were compressed by a server: fin, rsv1, not masked.
+  assert.match(await page.text("header"), /^c1 +1 100 0001 +fin, rsv1; opcode 0x1, text\n[0-7][0-9a-f] +0 [01]{7} +not masked; length \d+$/);
   await page.tab.focus("#list");
   for (let i = 0; i < 3; i++) await page.tab.keyboard.press("ArrowDown");
   await page.until(() => /^000000 {2}00 01 02 ff/.test(document.getElementById("content").textContent));
@@ -147,11 +149,48 @@ on("WebSockets are listed, also refused ones, copied and saved", async (relay, u
   await page.until(() => /^const socket = new WebSocket\("ws:\S+\/a", \["chat\.v1"\]\);/.test(window.copied));
   const har = await (await fetch(url.replace("/?", "/har?"))).json();
   assert.deepEqual(har.log.entries.map(entry => entry._webSocketMessages.length), [2, 2, 0]);
+  const recording = (await (await fetch(url.replace("/?", "/recording?"))).text()).trim().split("\n").map(line => JSON.parse(line));
+  assert.equal(recording[0].made, true);
+  const bytes = recording.filter(line => line.bytes).map(line => Buffer.from(line.bytes, "base64").toString("latin1"));
+  assert.deepEqual(bytes, ["\x81\x83\0\0\0\0one", "\x81\x03one", "\x81\x83\0\0\0\0two", "\x81\x03two"]);
   assert.equal((await fetch(url.replace(/token=.*/, "token=0"))).status, 403);
   if (!await page.tab.evaluate(() => "axe" in window)) await page.tab.evaluate(axe);
   const found = await page.tab.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa"] }));
   assert.deepEqual(found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).join("; ")}`), []);
   await page.tab.screenshot({ path: join(screenshots, `${name}-inspect-sockets.png`) });
+  socket.close();
+  await page.end();
+});
+
+on("payloads are decoded, by what they seem to be and as the user wants", async (relay, url) => {
+  const { socket, echo } = await client(`${relay}socket.io/?EIO=4&transport=websocket`);
+  await echo('42/chat,7["message",{"text":"h\\u001bi"}]');
+  const other = await client(`${relay}b`, ["chat.msgpack"]);
+  await other.echo(Buffer.from([0x82, 0xa1, 0x62, 0x92, 1, 0xc4, 1, 0xff, 0xa1, 0x61, 0x80]));
+  for (let i = 0; i < 5; i++) {
+    const pong = once(other.socket, "pong");
+    other.socket.ping(String(i));
+    await pong;
+  }
+  const page = await Page.open(url);
+  await page.filter("kind:message dir:in not ~/pinged/", 2);
+  await page.tab.$$eval("[role=option]", rows => rows[0].click());
+  await page.until(() => document.getElementById("summary")?.textContent.startsWith('event /chat 7 "message"'));
+  assert.equal(await page.tab.$eval("#format", choice => choice.selectedOptions[0].text), "Decoded as socket.io");
+  assert.match(await page.text("content"), /"text": "h\\u001bi"/);
+  await page.tab.$$eval("[role=option]", rows => rows[1].click());
+  await page.until(() => document.getElementById("content")?.textContent.includes("h'ff'"));
+  assert.equal(await page.text("content"), "{\n  \"b\": [\n    1,\n    h'ff'\n  ],\n  \"a\": {}\n}");
+  await page.tab.screenshot({ path: join(screenshots, `${name}-inspect-decoded.png`) });
+  await page.tab.select("#format", "cbor");
+  await page.until(() => document.querySelector("#detail .bad")?.textContent.startsWith("byte "));
+  await page.tab.select("#format", "");
+  await page.until(() => document.getElementById("content")?.textContent.includes("h'ff'"));
+  await page.tab.click("#form-hex");
+  assert.match(await page.text("content"), /^000000 {2}82 a1 62 92/);
+  await page.filter("", 2 + 2 + 5 * 3);
+  await page.until(() => document.querySelector(".trips")?.ariaLabel.startsWith("5 round trips"));
+  await page.tab.screenshot({ path: join(screenshots, `${name}-inspect-hex.png`) });
   socket.close();
   await page.end();
 });

@@ -20,6 +20,10 @@ pub const HEADER: &str = "{\"fullduplex-recording\":1}";
 /// frames that were seen. None is fragmented or compressed.
 pub const REDACTED_HEADER: &str = "{\"fullduplex-recording\":1,\"redacted\":true}";
 
+/// The first line of a recording whose frames are made of the messages and control frames that were
+/// kept. None is fragmented or compressed.
+pub const MADE_HEADER: &str = "{\"fullduplex-recording\":1,\"made\":true}";
+
 /// A thing that was seen on a connection, as a line of a recording.
 ///
 /// ```

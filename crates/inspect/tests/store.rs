@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use fullduplex_inspect::proto::Role;
-use fullduplex_inspect::recording::RecordedOpening;
+use fullduplex_inspect::recording::{RecordKind, RecordedOpening};
 use fullduplex_inspect::redaction::Redaction;
 use fullduplex_inspect::store::{Handling, Retention, Row, RowKind, Store, StoreConfig};
 use fullduplex_inspect::{Conversation, ConversationFrame};
@@ -200,4 +200,25 @@ fn store_hides_secrets_on_the_way_in() {
     }
     assert!(!format!("{store:?}").contains("SECRET"));
     assert_eq!(store.row(0).unwrap().payload(), br#"{"password":"***","a":1}"#);
+}
+
+#[test]
+fn store_makes_a_recording_of_messages_and_control_frames() {
+    let mut store = Store::new(StoreConfig::default());
+    let socket = store.open(opening("wss://h/"));
+    let bytes = b"\x01\x02He\x89\x01p\x80\x03llo\x82\x01\xff\x81\x02no\x83\x00\x81\x02hi";
+    for (at, frame) in frames(bytes).into_iter().enumerate() {
+        let handling = if at == 4 { Handling::Dropped } else { Handling::Passed };
+        store.push(Row::frame(socket, frame, handling));
+    }
+    store.push(Row::note(socket, Duration::ZERO, "a note"));
+    store.push(Row::end(socket, Duration::ZERO, Role::Server, "FIN"));
+    let records = store.to_recording();
+    assert!(records.iter().all(|record| record.connection == socket));
+    let kinds: Vec<_> = records.into_iter().map(|record| record.kind).collect();
+    let bytes = |bytes: &[u8]| RecordKind::Bytes { sender: Role::Server, bytes: bytes.to_vec() };
+    assert_eq!(kinds[0], RecordKind::Open(Box::new(opening("wss://h/"))));
+    let made = [&b"\x89\x01p"[..], b"\x81\x05Hello", b"\x82\x01\xff"].map(bytes);
+    assert_eq!(kinds[1..4], made);
+    assert_eq!(kinds[4..], [RecordKind::End { sender: Role::Server, how: "FIN".into() }]);
 }

@@ -5,6 +5,8 @@ const ROW = 22, MOST_ROWS = 200000;
 const at = id => document.getElementById(id);
 const sockets = new Map();
 let rows = [], shown = [], chosenSocket = null, chosenRow = null, detail = null, form = "text", missed = 0, live = null;
+// The format in which the user wants payloads decoded; null for the one that each seems to have.
+let asked = null;
 let needsDraw = false;
 
 /** An element with text and children; nothing is ever parsed as HTML. */

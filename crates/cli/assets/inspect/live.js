@@ -1,15 +1,15 @@
 // What comes from fdx inspect, and what the user does.
 function take(batch) {
-  if (batch.reset) { rows = []; shown = []; missed = 0; }
+  if (batch.reset) { rows = []; shown = []; missed = 0; roundTrips.clear(); }
   if (batch.missed) missed += batch.missed;
   if (batch.filter !== undefined) {
     at("error").textContent = batch.filter ?? "";
     at("filter").ariaInvalid = String(batch.filter !== null);
   }
   for (const socket of batch.sockets ?? []) sockets.set(socket.id, socket);
-  if (batch.sockets?.length) drawSockets();
   if (batch.rows?.length) {
     rows.push(...batch.rows);
+    for (const row of batch.rows) if (row.rtt !== undefined) addRoundTrip(row.s, row.rtt);
     shown.push(...batch.rows.filter(isShown));
     if (rows.length > MOST_ROWS) {
       missed += rows.length - MOST_ROWS;
@@ -17,9 +17,11 @@ function take(batch) {
       shown = rows.filter(isShown);
     }
   }
+  if (batch.sockets?.length) drawSockets();
   if (batch.detail && batch.detail.n === chosenRow) {
     detail = batch.detail;
-    if (form !== "hex") form = detail.text !== undefined && laidOut(detail.text) !== null && /^\s*[{[]/.test(detail.text) ? "json" : "text";
+    if (detail.decoded) detail.decoded.asked = asked;
+    if (form !== "hex") form = bestForm();
     drawDetail();
   }
   draw();
@@ -62,7 +64,9 @@ at("follow").onclick = () => {
   at("follow").ariaPressed = String(at("follow").ariaPressed !== "true");
   draw();
 };
-at("har").onclick = () => { element("a", { href: `/har?token=${encodeURIComponent(token)}`, download: "fdx.har" }).click(); };
+const save = (path, name) => element("a", { href: `/${path}?token=${encodeURIComponent(token)}`, download: name }).click();
+at("har").onclick = () => save("har", "fdx.har");
+at("recording").onclick = () => save("recording", "fdx.fdxr");
 at("list").onscroll = draw;
 at("list").onwheel = event => { if (event.deltaY < 0) at("follow").ariaPressed = "false"; };
 at("list").onkeydown = event => {

@@ -15,21 +15,43 @@ function drawRows() {
   at("row-count").textContent = `${shown.length}${missed ? ` (${missed} older ones are gone)` : ""}`;
   const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
   const last = Math.min(shown.length, first + Math.ceil(list.clientHeight / ROW) + 10);
-  const made = [];
-  for (let i = first; i < last; i++) made.push(rowElement(shown[i], i));
-  at("rows").replaceChildren(...made);
+  while (made.length > last - first) made.pop().row.remove();
+  while (made.length < last - first) {
+    made.push(newRow());
+    at("rows").append(made.at(-1).row);
+  }
+  made.forEach((one, k) => fillRow(one, shown[first + k], first + k));
 }
 
-function rowElement(row, index) {
+// The elements of the rows that are in sight, which are used again for others.
+const made = [];
+
+function newRow() {
+  const cells = ["number", "number", "way", "kind", "size", "text"].map(name => element("span", { class: `cell ${name}` }, ""));
+  const one = { row: element("div", { role: "option" }, ...cells), texts: cells.map(cell => cell.appendChild(new Text(""))), index: 0, had: {} };
+  one.row.onclick = () => choose(one.index);
+  return one;
+}
+
+/** Shows a row, and changes only what is not so already. */
+function fillRow(one, row, index) {
+  one.index = index;
+  const attributes = {
+    class: `row ${row.d ?? ""} ${row.bad || row.ignored ? "violation" : ""}`, id: `row-${row.n}`,
+    "aria-selected": String(row.n === chosenRow), "aria-posinset": index + 1, "aria-setsize": shown.length,
+    style: `transform:translateY(${index * ROW}px)`,
+  };
+  for (const [name, value] of Object.entries(attributes)) {
+    if (one.had[name] !== value) one.row.setAttribute(name, one.had[name] = value);
+  }
+  if (one.had.n === row.n) return;
+  one.had.n = row.n;
   const way = { in: "↓", out: "↑" }[row.d] ?? "·";
   const wire = row.compressed ? `${size(row.wire)}→${size(row.len)}` : row.len === undefined ? "" : size(row.len);
   const text = [row.bad && `⚠ ${row.bad}`, row.rtt !== undefined && `${(row.rtt / 1000).toFixed(1)} ms after the ping`, row.text].filter(Boolean).join("  ");
-  const cell = (name, content) => element("span", { class: `cell ${name}` }, content);
-  return element("div", {
-    class: `row ${row.d ?? ""} ${row.bad || row.ignored ? "violation" : ""}`, role: "option", id: `row-${row.n}`,
-    "aria-selected": String(row.n === chosenRow), "aria-posinset": index + 1, "aria-setsize": shown.length,
-    style: `top:${index * ROW}px`, onclick: () => choose(index),
-  }, cell("number", `#${row.s}`), cell("number", `${(row.at / 1e6).toFixed(3)}`), cell("way", way), cell("kind", row.kind), cell("size", wire), cell("text", text));
+  [`#${row.s}`, (row.at / 1e6).toFixed(3), way, row.kind, wire, text].forEach((content, k) => {
+    if (one.texts[k].data !== content) one.texts[k].data = content;
+  });
 }
 
 function choose(index) {
@@ -42,6 +64,6 @@ function choose(index) {
     at("follow").ariaPressed = "false";
     list.scrollTop = top - list.clientHeight / 2;
   }
-  live?.send(JSON.stringify({ row: row.n }));
+  live?.send(JSON.stringify({ row: row.n, format: asked }));
   draw();
 }

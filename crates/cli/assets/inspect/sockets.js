@@ -1,4 +1,28 @@
 // The list of WebSockets, and the detail of one.
+// The last round trips of Pings of each WebSocket, among the rows that came.
+const roundTrips = new Map(), MOST_TRIPS = 30;
+
+function addRoundTrip(id, time) {
+  const times = roundTrips.get(id) ?? [];
+  times.push(time);
+  roundTrips.set(id, times.slice(-MOST_TRIPS));
+}
+
+/** A line of the last round trips, from 0 on. */
+function tripLine(id) {
+  const times = roundTrips.get(id) ?? [];
+  if (times.length < 2) return [];
+  const most = Math.max(...times), svg = "http://www.w3.org/2000/svg";
+  const line = document.createElementNS(svg, "polyline"), box = document.createElementNS(svg, "svg");
+  line.setAttribute("points", times.map((time, index) => `${60 * index / (times.length - 1)},${13 - 12 * time / most}`).join(" "));
+  box.setAttribute("viewBox", "0 0 60 14");
+  box.setAttribute("class", "trips");
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", `${times.length} round trips of Pings, up to ${(most / 1000).toFixed(1)} ms`);
+  box.append(line);
+  return [box];
+}
+
 function chooseSocket(id) {
   chosenSocket = chosenSocket === id ? null : id;
   shown = rows.filter(isShown);
@@ -18,6 +42,7 @@ function drawSockets() {
     return element("button", { "aria-pressed": String(socket.id === chosenSocket), onclick: () => chooseSocket(socket.id), title: socket.url },
       element("b", {}, `#${socket.id} ${url.pathname}${url.search}`),
       element("small", {}, `${url.host} · ${state}`),
+      ...tripLine(socket.id),
       element("small", {}, `↑ ${socket.client.messages} · ${size(socket.client.wire)}  ↓ ${socket.server.messages} · ${size(socket.server.wire)}${socket.rtt === null ? "" : ` · ${(socket.rtt / 1000).toFixed(1)} ms`}`),
       ...(bad ? [element("small", { class: "bad" }, `${bad} frames break a rule`)] : []));
   }));

@@ -1,6 +1,7 @@
 //! A store of what was seen, in bounded memory.
 
 mod decode;
+mod recording;
 mod redact;
 mod row;
 mod rows;

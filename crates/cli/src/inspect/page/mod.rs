@@ -3,6 +3,7 @@
 //! It listens on loopback addresses only, and answers only requests with the token of its URL, for
 //! an IP address or localhost, and from pages of its own origin.
 
+mod decoded;
 mod kept;
 mod reader;
 mod values;
@@ -17,6 +18,7 @@ use fullduplex::server::limits::ConnectionLimits;
 use fullduplex::server::policy::HostPolicy;
 use fullduplex::server::{Body, Handshake, Server, ServerConfig};
 use fullduplex_inspect::har;
+use fullduplex_inspect::recording::MADE_HEADER;
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -37,6 +39,7 @@ const PAGE: &str = concat!(
     include_str!("../../../assets/inspect/base.js"),
     include_str!("../../../assets/inspect/rows.js"),
     include_str!("../../../assets/inspect/sockets.js"),
+    include_str!("../../../assets/inspect/header.js"),
     include_str!("../../../assets/inspect/detail.js"),
     include_str!("../../../assets/inspect/live.js"),
     "</script>\n</body>\n</html>\n",
@@ -127,6 +130,13 @@ fn answer(
     response
 }
 
+/// Returns a file that a browser saves, by the value of `Content-Disposition`.
+fn file(name: &'static str, media_type: &'static str, content: String) -> Response<Bytes> {
+    let mut file = answer(StatusCode::OK, media_type, content);
+    file.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
+    file
+}
+
 /// The requests that open no WebSocket.
 #[derive(Clone)]
 struct Pages {
@@ -145,10 +155,17 @@ impl Pages {
             }
             (&Method::GET, "/har") => {
                 let sockets = self.kept.lock().store.to_har();
-                let mut file = answer(StatusCode::OK, "application/json", har::write(&sockets));
-                let name = HeaderValue::from_static("attachment; filename=\"fdx.har\"");
-                file.headers_mut().insert(CONTENT_DISPOSITION, name);
-                file
+                let name = "attachment; filename=\"fdx.har\"";
+                file(name, "application/json", har::write(&sockets))
+            }
+            (&Method::GET, "/recording") => {
+                let records = self.kept.lock().store.to_recording();
+                let mut lines = String::from(MADE_HEADER);
+                for record in records {
+                    lines.extend(["\n", &record.to_line()]);
+                }
+                lines.push('\n');
+                file("attachment; filename=\"fdx.fdxr\"", "application/jsonl", lines)
             }
             _ => answer(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "nothing is here\n"),
         }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use fullduplex::{Message, WebSocket};
 use fullduplex_inspect::filter::Filter;
+use fullduplex_inspect::payload::Format;
 use fullduplex_inspect::store::Store;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
+use super::decoded::decoded;
 use super::kept::Kept;
 use super::values;
 
@@ -56,7 +58,7 @@ pub(super) async fn show(mut websocket: WebSocket, kept: &Kept) {
         };
         let answer = match message {
             None => continue,
-            Some(Some(Ok(Message::Text(text)))) => view.asked(&text, &kept.lock().store),
+            Some(Some(Ok(Message::Text(text)))) => view.asked(&text, kept),
             Some(_) => return,
         };
         if let Some(answer) = answer
@@ -103,7 +105,7 @@ impl View {
     }
 
     /// Does what the page asks for, and returns the answer.
-    fn asked(&mut self, text: &str, store: &Store) -> Option<Value> {
+    fn asked(&mut self, text: &str, kept: &Kept) -> Option<Value> {
         let asked: Value = serde_json::from_str(text).ok()?;
         if let Some(filter) = asked["filter"].as_str() {
             return Some(match Filter::parse(filter) {
@@ -114,7 +116,16 @@ impl View {
                 Err(error) => json!({"filter": error.to_string()}),
             });
         }
-        let row = store.row(asked["row"].as_u64()?)?;
-        Some(json!({"detail": values::detail(row)}))
+        // It is decoded without the lock, for which connections wait.
+        let (row, socket) = {
+            let store = &kept.lock().store;
+            let row = store.row(asked["row"].as_u64()?)?.clone();
+            let socket = store.socket(row.socket).cloned();
+            (row, socket)
+        };
+        let format = asked["format"].as_str().and_then(Format::from_name);
+        let mut detail = values::detail(&row);
+        detail["decoded"] = decoded(&row, socket.as_ref(), format);
+        Some(json!({"detail": detail}))
     }
 }
