@@ -78,6 +78,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "fullduplex-inspect",
             "fullduplex-proto",
             "fullduplex-socketio",
+            "h2",
             "http",
             "http-body",
             "http-body-util",

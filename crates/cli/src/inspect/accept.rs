@@ -6,21 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fullduplex::server::listen::Listener;
-use fullduplex::server::tls::ServerTls;
 use fullduplex::{Client, NetStream};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
 
 use super::connection::pass;
 use super::event::Event;
 use super::exchange::Exchange;
+use super::http2;
 use super::observer::{Observer, Sinks};
-use super::opened::{Opened, TLS_TIMEOUT};
+use super::opened::Opened;
 use super::proxy::Proxy;
-use super::rewriting::Rewriting;
+use super::versions::Target;
 use crate::base::accept::{Accepted, Stopped, accept, stop};
 use crate::base::stderr;
-use crate::client::{connect_error, connect_error_details};
 
 /// What all connections share.
 pub(super) struct Relay {
@@ -28,7 +26,7 @@ pub(super) struct Relay {
     pub(super) way: Way,
     pub(super) sinks: Sinks,
     pub(super) permits: Arc<Semaphore>,
-    pub(super) last_number: AtomicU64,
+    pub(super) last_number: Arc<AtomicU64>,
 }
 
 /// How the target of a connection is found.
@@ -37,14 +35,6 @@ pub(super) enum Way {
     Target(Target),
     /// Each client says which it wants.
     Proxy(Box<Proxy>),
-}
-
-/// The target of all connections.
-pub(super) struct Target {
-    pub(super) url: String,
-    /// The TLS of clients.
-    pub(super) tls: Option<ServerTls>,
-    pub(super) rewriting: Rewriting,
 }
 
 impl Relay {
@@ -62,15 +52,21 @@ impl Relay {
         let each = |accepted: Accepted| {
             let (this, stopped, open) = (self.clone(), stopped.clone(), open.clone());
             tokio::spawn(async move {
-                this.relay(accepted.socket, accepted.from, stopped).await;
-                drop((accepted.permit, open));
+                this.relay(accepted.socket, accepted.from, stopped, open).await;
+                drop(accepted.permit);
             });
         };
         accept(listener, permits, stopped.clone(), failed, each).await;
     }
 
-    /// Connects to the target for a connection, and passes the bytes of both.
-    async fn relay(&self, socket: NetStream, from: Option<SocketAddr>, mut stopped: Stopped) {
+    /// Connects to the target for a connection, and passes on what both sides send.
+    async fn relay(
+        &self,
+        socket: NetStream,
+        from: Option<SocketAddr>,
+        mut stopped: Stopped,
+        open: mpsc::Sender<()>,
+    ) {
         let number = self.last_number.fetch_add(1, Ordering::Relaxed) + 1;
         let observer = Observer::new(number, self.sinks.clone());
         observer.tell(&Event::Accepted(from));
@@ -86,9 +82,21 @@ impl Relay {
             () = stop(&mut stopped) => return,
         };
         match opened {
-            Ok(Opened { client, target, rewriting, early, is_blind }) => {
+            Ok(Opened { client, target, rewriting, is_http2: true, .. }) => {
+                let shared = http2::Shared {
+                    rewriting,
+                    sinks: self.sinks.clone(),
+                    last_number: self.last_number.clone(),
+                    stopped,
+                    open,
+                };
+                // Boxed, so that the future of a connection with HTTP/1.1 does not include it.
+                Box::pin(http2::relay(client, target, observer, Arc::new(shared))).await;
+            }
+            Ok(Opened { client, target, rewriting, early, is_blind, .. }) => {
                 let exchange = Exchange::new(observer, rewriting);
-                let exchange = if is_blind { exchange.blind() } else { exchange.with_early(early) };
+                let exchange =
+                    if is_blind { exchange.switched() } else { exchange.with_early(early) };
                 pass(client, target, exchange, stop(&mut stopped)).await;
             }
             Err(lines) => {
@@ -96,30 +104,6 @@ impl Relay {
                     observer.note(&line);
                 }
                 observer.close();
-            }
-        }
-    }
-}
-
-impl Target {
-    /// Accepts the TLS of the client, if it is to be, and connects to the target. A client whose
-    /// target can't be reached is reset: any answer would be one that the target did not give.
-    async fn open(&self, client: &Client, socket: NetStream) -> Result<Opened, Vec<String>> {
-        let socket = match &self.tls {
-            None => socket,
-            Some(tls) => {
-                let accepted = timeout(TLS_TIMEOUT, tls.accept(socket)).await;
-                let accepted = accepted.map_err(|_| vec!["no TLS handshake within 10 s".into()])?;
-                accepted.map_err(|error| vec![error.to_string()])?.0
-            }
-        };
-        match client.connect_transport(&self.url).await {
-            Ok(target) => Ok(Opened::new(socket, target, self.rewriting.clone())),
-            Err(error) => {
-                let _ = socket.set_zero_linger();
-                let mut lines = vec![format!("the target: {}", connect_error(&error))];
-                lines.extend(connect_error_details(&self.url, &error));
-                Err(lines)
             }
         }
     }

@@ -42,8 +42,22 @@ enum LaneEnd {
     ReadFailed(io::Error),
     /// The side that receives has failed.
     WriteFailed(io::Error),
-    /// The side that receives has failed, and so has what it sends.
-    ReceiverFailed(io::Error),
+    /// The side that receives, this one, has failed, and so has what it sends.
+    ReceiverFailed(Role, io::Error),
+}
+
+/// What ended a connection before its regular end.
+struct Failure {
+    /// `None` if the program ends.
+    cause: Option<io::Error>,
+    /// The side that has failed, if that was not told.
+    side: Option<Role>,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self { cause: Some(error), side: None }
+    }
 }
 
 /// Passes the bytes of both directions until both have ended, either end fails, or `stop` is ready.
@@ -60,14 +74,18 @@ pub(super) async fn pass<C: Transport, T: Transport>(
         let requests = pin!(lanes.requests::<C, T>(&mut client_read, &mut target_write));
         let responses = pin!(lanes.responses::<C, T>(&mut target_read, &mut client_write));
         tokio::select! {
-            ended = both(requests, responses) => ended.err().map(Some),
+            ended = both(requests, responses) => ended.err(),
             () = stop => {
                 lanes.lock().observer.note("reset, as fdx ends");
-                Some(None)
+                Some(Failure { cause: None, side: None })
             }
         }
     };
-    if let Some(cause) = failure {
+    if let Some(Failure { cause, side }) = failure {
+        if let (Some(cause), Some(side)) = (&cause, side) {
+            let how = if side == Role::Client { C::failure(cause) } else { T::failure(cause) };
+            lanes.lock().observer.end(side, &how);
+        }
         C::reset(client_read, client_write, cause.as_ref());
         T::reset(target_read, target_write, cause.as_ref());
     }
@@ -78,28 +96,30 @@ pub(super) async fn pass<C: Transport, T: Transport>(
 async fn both(
     mut one: Pin<&mut impl Future<Output = LaneEnd>>,
     mut other: Pin<&mut impl Future<Output = LaneEnd>>,
-) -> io::Result<()> {
+) -> Result<(), Failure> {
     let (first, is_one) = tokio::select! {
         end = one.as_mut() => (end, true),
         end = other.as_mut() => (end, false),
     };
     let second = async { if is_one { other.await } else { one.await } };
     match first {
-        LaneEnd::ReadFailed(error) => Err(error),
+        LaneEnd::ReadFailed(error) => Err(error.into()),
         LaneEnd::Regular => match second.await {
             LaneEnd::Regular => Ok(()),
-            LaneEnd::ReadFailed(error)
-            | LaneEnd::WriteFailed(error)
-            | LaneEnd::ReceiverFailed(error) => Err(error),
+            LaneEnd::ReadFailed(error) | LaneEnd::WriteFailed(error) => Err(error.into()),
+            LaneEnd::ReceiverFailed(side, error) => {
+                Err(Failure { cause: Some(error), side: Some(side) })
+            }
         },
         // What a side has sent before it failed is still there to be read.
         LaneEnd::WriteFailed(error) => {
             second.await;
-            Err(error)
+            Err(error.into())
         }
-        LaneEnd::ReceiverFailed(error) => {
-            let _ = timeout(LAST_BYTES_TIMEOUT, second).await;
-            Err(error)
+        LaneEnd::ReceiverFailed(side, error) => {
+            let second = timeout(LAST_BYTES_TIMEOUT, second).await;
+            let is_told = matches!(second, Ok(LaneEnd::ReadFailed(_)));
+            Err(Failure { cause: Some(error), side: (!is_told).then_some(side) })
         }
     }
 }
@@ -120,7 +140,7 @@ impl Lanes {
         if !held.is_empty()
             && let Err(error) = self.pass_requests(&mut held, to).await
         {
-            return self.write_failed::<T>(Role::Server, error);
+            return write_failed::<T>(Role::Server, error);
         }
         loop {
             let is_held = self.lock().is_held();
@@ -135,7 +155,7 @@ impl Lanes {
                 biased;
                 () = answered => None,
                 read = read_some(from), if held.len() < PIECE => Some(read),
-                error = failure::<T>(to) => return self.write_failed::<T>(Role::Server, error),
+                error = failure::<T>(to) => return write_failed::<T>(Role::Server, error),
             };
             match read {
                 None => {}
@@ -143,7 +163,7 @@ impl Lanes {
                 Some(end) => return self.end_requests::<C, T>(end, held, to).await,
             }
             if let Err(error) = self.pass_requests(&mut held, to).await {
-                return self.write_failed::<T>(Role::Server, error);
+                return write_failed::<T>(Role::Server, error);
             }
             if self.lock().is_for_another() {
                 return LaneEnd::ReadFailed(io::ErrorKind::Unsupported.into());
@@ -186,14 +206,14 @@ impl Lanes {
         while end.is_ok() && !held.is_empty() {
             self.answered.notified().await;
             if let Err(error) = self.pass_requests(&mut held, to).await {
-                return self.write_failed::<T>(Role::Server, error);
+                return write_failed::<T>(Role::Server, error);
             }
         }
         let rest = self.lock().take_unfinished_request();
         if end.is_ok()
             && let Err(error) = write_rest(to, &rest).await
         {
-            return self.write_failed::<T>(Role::Server, error);
+            return write_failed::<T>(Role::Server, error);
         }
         self.end::<C, T>(Role::Client, end.map(drop), to).await
     }
@@ -208,7 +228,7 @@ impl Lanes {
             let read = tokio::select! {
                 biased;
                 read = read_some(from) => read,
-                error = failure::<C>(to) => return self.write_failed::<C>(Role::Client, error),
+                error = failure::<C>(to) => return write_failed::<C>(Role::Client, error),
             };
             let bytes = match read {
                 Ok(bytes) if !bytes.is_empty() => bytes,
@@ -230,7 +250,7 @@ impl Lanes {
                 Err(error) => Err(error),
             };
             if let Err(error) = written {
-                return self.write_failed::<C>(Role::Client, error);
+                return write_failed::<C>(Role::Client, error);
             }
         }
     }
@@ -253,17 +273,17 @@ impl Lanes {
         let receiver = if sender == Role::Client { Role::Server } else { Role::Client };
         match to.shutdown().await {
             Ok(()) => LaneEnd::Regular,
-            Err(error) => self.write_failed::<To>(receiver, error),
+            Err(error) => write_failed::<To>(receiver, error),
         }
     }
+}
 
-    /// Ends a direction whose receiving side has failed.
-    fn write_failed<To: Transport>(&self, receiver: Role, error: io::Error) -> LaneEnd {
-        if !To::FAILS_AS_A_WHOLE {
-            return LaneEnd::WriteFailed(error);
-        }
-        self.lock().observer.end(receiver, &To::failure(&error));
-        LaneEnd::ReceiverFailed(error)
+/// Returns how a direction ends whose receiving side has failed.
+fn write_failed<To: Transport>(receiver: Role, error: io::Error) -> LaneEnd {
+    if To::FAILS_AS_A_WHOLE {
+        LaneEnd::ReceiverFailed(receiver, error)
+    } else {
+        LaneEnd::WriteFailed(error)
     }
 }
 

@@ -21,6 +21,12 @@ pub(super) enum Event<'a> {
         to: &'a str,
         content: TunnelContent,
     },
+    /// A stream of HTTP/2 was opened on the connection of this number. It is shown as a connection
+    /// of its own.
+    Stream {
+        connection: u64,
+        id: u32,
+    },
     /// A request, as it is sent to the target.
     Request {
         head: &'a Head,
@@ -32,9 +38,14 @@ pub(super) enum Event<'a> {
         sender: Role,
         len: u64,
     },
+    /// The fields that follow a body.
+    Trailers {
+        sender: Role,
+        fields: &'a [(String, String)],
+    },
     /// A WebSocket was opened.
     Opened(&'a RecordedOpening),
-    /// A request to open one was answered with another status than 101.
+    /// A request to open one was answered with a status that opens none.
     Refused(&'a RecordedOpening),
     /// Bytes of an open WebSocket, as they are on the wire.
     Bytes {

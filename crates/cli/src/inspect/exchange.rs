@@ -65,8 +65,8 @@ impl Exchange {
         }
     }
 
-    /// Passes all bytes on without looking into them.
-    pub(super) fn blind(mut self) -> Self {
+    /// Passes all bytes on as they come: they are not those of HTTP/1.1.
+    pub(super) fn switched(mut self) -> Self {
         self.is_switched = true;
         self
     }

@@ -90,6 +90,15 @@ impl Head {
         start_line: impl Fn(&str) -> String,
         value: impl Fn(&str, &str) -> String,
     ) -> Self {
+        let fields = self.fields().map(|(name, text)| {
+            let text = value(&name, &text);
+            (name, text)
+        });
+        Self::made(&start_line(&self.start_line()), fields)
+    }
+
+    /// Returns a head that never had these bytes, such as one of HTTP/2.
+    pub(super) fn made(start_line: &str, fields: impl Iterator<Item = (String, String)>) -> Self {
         let mut bytes = Vec::new();
         let mut push = |text: &str, end: &str| {
             let start = bytes.len();
@@ -98,12 +107,10 @@ impl Head {
             bytes.extend_from_slice(end.as_bytes());
             range
         };
-        let start_line = push(&start_line(&self.start_line()), "\r\n");
-        let fields = self.fields().map(|(name, text)| {
-            let text = value(&name, &text);
-            Field { name: push(&name, ": "), value: push(&text, "\r\n") }
-        });
-        let fields = fields.collect();
+        let start_line = push(start_line, "\r\n");
+        let fields = fields
+            .map(|(name, text)| Field { name: push(&name, ": "), value: push(&text, "\r\n") })
+            .collect();
         push("", "\r\n");
         Self { bytes, start_line, fields }
     }

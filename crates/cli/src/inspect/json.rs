@@ -30,6 +30,7 @@ pub(super) fn line(number: u64, at: Duration, event: &Event<'_>) -> Option<Strin
             };
             json!({"event": "tunnel", "to": to, "content": content})
         }
+        Event::Stream { connection, id } => json!({"event": "stream", "of": connection, "id": id}),
         Event::Request { head, changes } => {
             let changes: Vec<_> =
                 changes.iter().map(|change| json!([change.name, change.before])).collect();
@@ -40,6 +41,11 @@ pub(super) fn line(number: u64, at: Duration, event: &Event<'_>) -> Option<Strin
         Event::Response(head) => head_object("response", head),
         Event::Body { sender, len } => {
             json!({"event": "body", "from": name(*sender), "length": len})
+        }
+        Event::Trailers { sender, fields } => {
+            let fields = fields.iter().map(|(name, value)| json!([name, value]));
+            let fields = fields.collect::<Vec<_>>();
+            json!({"event": "trailers", "from": name(*sender), "fields": fields})
         }
         Event::Opened(opening) => {
             let deflate = opening.deflate().map(|params| params.to_string());

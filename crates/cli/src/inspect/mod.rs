@@ -13,6 +13,7 @@ mod exchange;
 mod files;
 mod filtered;
 mod head;
+mod http2;
 mod json;
 mod observer;
 mod opened;
@@ -25,16 +26,19 @@ mod rewriting;
 mod rows;
 mod session;
 mod shared_args;
+mod socket;
 mod transport;
+mod versions;
 
 use std::process::ExitCode;
 
 pub(crate) use self::args::Args;
 
-use self::accept::{Target, Way};
+use self::accept::Way;
 use self::args::InspectCommand;
 use self::output::line;
 use self::session::BoundSession;
+use self::versions::{Target, Versions};
 use crate::base::redact::redact_url;
 use crate::base::signals::{EndSignal, EndSignals};
 use crate::client::ConnectOutcome;
@@ -75,6 +79,7 @@ async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal
             url: url.clone(),
             tls: tls.as_ref().map(|tls| tls.config.clone()),
             rewriting: args.rewriting(url),
+            versions: Versions::default(),
         })
     } else {
         let proxy = args.proxy.proxy(&session.addresses, args.shared.via.is_some());

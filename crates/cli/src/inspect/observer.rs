@@ -81,6 +81,10 @@ impl Observer {
         }
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     pub(super) fn tell(&self, event: &Event<'_>) {
         tell(&self.sinks, self.number, self.clock.now(), event);
     }
@@ -89,7 +93,7 @@ impl Observer {
         self.tell(&Event::Note(text));
     }
 
-    /// Begins to decode frames, after a 101 to this request.
+    /// Begins to decode frames, after a 101 to this request, or a 2xx to an extended CONNECT.
     pub(super) fn open(&mut self, url: String, request: &Head, response: &Head) {
         self.opened(&self.opening(url, request, response));
     }
@@ -104,13 +108,18 @@ impl Observer {
         self.frames = Some(FrameReader::new(conversation));
     }
 
-    /// Tells of a request to open a WebSocket, and of an answer with another status than 101.
+    /// Tells of a request to open a WebSocket, and of an answer that opens none.
     pub(super) fn refuse(&self, url: String, request: &Head, response: &Head) {
         self.tell(&Event::Refused(&self.opening(url, request, response)));
     }
 
     fn opening(&self, url: String, request: &Head, response: &Head) -> RecordedOpening {
-        let method = request.start_line().split(' ').next().map(str::to_owned);
+        let start_line = request.start_line();
+        let method = start_line.split(' ').next().map(str::to_owned);
+        let version = start_line.rsplit(' ').next().map(str::to_owned);
+        // The pseudo-header fields of HTTP/2 have members of their own.
+        let fields =
+            |head: &Head| head.fields().filter(|(name, _)| !name.starts_with(':')).collect();
         let status = response.start_line().split(' ').nth(1).and_then(|code| code.parse().ok());
         RecordedOpening {
             url,
@@ -119,15 +128,15 @@ impl Observer {
                 Clock::Accepted(_, at) => at,
                 Clock::Said(_) => Duration::ZERO,
             },
-            version: "HTTP/1.1".into(),
+            version: version.unwrap_or_default(),
             method: method.unwrap_or_default(),
-            request: request.fields().collect(),
+            request: fields(request),
             status: status.unwrap_or_default(),
-            response: response.fields().collect(),
+            response: fields(response),
         }
     }
 
-    /// Takes bytes that follow a 101.
+    /// Takes bytes of a WebSocket.
     pub(super) fn push(&mut self, sender: Role, bytes: &[u8]) {
         let at = self.clock.now();
         let Self { number, sinks, frames, summary, .. } = self;

@@ -75,6 +75,9 @@ fn lines(event: &Event<'_>) -> Vec<(char, String)> {
             };
             vec![('-', format!("tunnel to {to}: {content}"))]
         }
+        Event::Stream { connection, id } => {
+            vec![('-', format!("stream {id} of #{connection}"))]
+        }
         Event::Request { head, changes } => request(head, changes),
         Event::Response(head) => {
             let fields = head.fields();
@@ -82,6 +85,13 @@ fn lines(event: &Event<'_>) -> Vec<(char, String)> {
             std::iter::once(head.start_line()).chain(fields).map(|line| ('<', line)).collect()
         }
         Event::Body { sender, len } => vec![(mark(*sender), format!("body of {len} B"))],
+        Event::Trailers { sender, fields } => {
+            let fields = fields.iter().map(|(name, value)| format!("  {name}: {value}"));
+            std::iter::once("trailers".to_owned())
+                .chain(fields)
+                .map(|line| (mark(*sender), line))
+                .collect()
+        }
         Event::Frame { shown, is_answer, retention } => {
             let mut line = frames::of_frame(shown, *is_answer);
             if let Some(content) = frames::content(shown) {

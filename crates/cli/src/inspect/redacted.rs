@@ -84,6 +84,13 @@ impl Sink for Redacted {
                 self.tell(number, at, &Event::Request { head: &head, changes: &changes });
             }
             Event::Response(head) => self.tell(number, at, &Event::Response(&self.head(head))),
+            Event::Trailers { sender, fields } => {
+                let redacted = |(name, value): &(String, String)| {
+                    (name.clone(), self.redaction.field(name, value))
+                };
+                let fields: Vec<_> = fields.iter().map(redacted).collect();
+                self.tell(number, at, &Event::Trailers { sender: *sender, fields: &fields });
+            }
             Event::Opened(opening) => {
                 self.tell(number, at, &Event::Opened(&self.opening(opening)));
             }
@@ -98,6 +105,7 @@ impl Sink for Redacted {
             Event::Note(text) => self.tell(number, at, &Event::Note(&redact_text(text))),
             Event::Tunnel { .. }
             | Event::Accepted(_)
+            | Event::Stream { .. }
             | Event::Body { .. }
             | Event::Lost { .. }
             | Event::Cut { .. }

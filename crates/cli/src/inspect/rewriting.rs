@@ -48,17 +48,27 @@ impl Rewriting {
         if self.is_absolute {
             changes.extend(absolute::to_origin_form(head, &self.authority));
         }
-        let host = head.values("host").next().unwrap_or_default();
-        if !self.keeps_host && self.is_own(&host) {
-            changes.extend(head.replace("host", &self.authority));
+        let value = |head: &Head, name| head.values(name).next().unwrap_or_default();
+        if let Some(host) = self.host(&value(head, "host")) {
+            changes.extend(head.replace("host", host));
         }
-        let origin = head.values("origin").next().unwrap_or_default();
-        let of_origin = origin.split_once("://").map_or("", |(_, authority)| authority);
-        if self.rewrites_origin && self.is_own(of_origin) {
-            let scheme = if self.scheme == "wss" { "https" } else { "http" };
-            changes.extend(head.replace("origin", &format!("{scheme}://{}", self.authority)));
+        if let Some(origin) = self.origin(&value(head, "origin")) {
+            changes.extend(head.replace("origin", &origin));
         }
         changes
+    }
+
+    /// Returns the host that takes the place of this one; `None` if it stays.
+    pub(super) fn host(&self, given: &str) -> Option<&str> {
+        (!self.keeps_host && self.is_own(given)).then_some(&*self.authority)
+    }
+
+    /// Returns the origin that takes the place of this one; `None` if it stays.
+    pub(super) fn origin(&self, given: &str) -> Option<String> {
+        let (_, authority) = given.split_once("://")?;
+        let scheme = if self.scheme == "wss" { "https" } else { "http" };
+        let is_changed = self.rewrites_origin && self.is_own(authority);
+        is_changed.then(|| format!("{scheme}://{}", self.authority))
     }
 
     /// Returns whether a host, with a port or without, is one of the relay's or of this machine.

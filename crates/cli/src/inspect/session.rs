@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use fullduplex::Client;
@@ -74,7 +73,7 @@ impl BoundSession {
             way,
             sinks: self.sinks.clone(),
             permits: Arc::new(Semaphore::new(self.permits)),
-            last_number: AtomicU64::new(0),
+            last_number: Arc::default(),
         });
         #[cfg(unix)]
         let files = self.bound.iter_mut().map(|bound| bound.file.take()).collect();

@@ -3,8 +3,7 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use fullduplex::NetStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A transport to the client or to the target.
 pub(super) trait Transport {
@@ -28,33 +27,4 @@ pub(super) trait Transport {
 
     /// Says how a direction has ended with an error.
     fn failure(error: &io::Error) -> String;
-}
-
-impl Transport for NetStream {
-    type Reader = ReadHalf<Self>;
-    type Writer = WriteHalf<Self>;
-
-    const END: &'static str = "FIN";
-    const FAILS_AS_A_WHOLE: bool = false;
-
-    fn split(self) -> (Self::Reader, Self::Writer) {
-        tokio::io::split(self)
-    }
-
-    fn reset(reader: Self::Reader, writer: Self::Writer, _: Option<&io::Error>) {
-        // If it fails, the connection has ended, or is a Unix socket, which has no reset.
-        let _ = reader.unsplit(writer).set_zero_linger();
-    }
-
-    fn poll_failure(_: &mut Self::Writer, _: &mut Context<'_>) -> Poll<io::Error> {
-        Poll::Pending
-    }
-
-    fn failure(error: &io::Error) -> String {
-        match error.kind() {
-            io::ErrorKind::ConnectionReset => "RST".to_owned(),
-            io::ErrorKind::UnexpectedEof => "FIN without close_notify of TLS".to_owned(),
-            _ => error.to_string(),
-        }
-    }
 }

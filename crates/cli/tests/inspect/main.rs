@@ -8,6 +8,7 @@ mod attach;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod http2;
 mod page;
 mod proxy;
 mod relay;

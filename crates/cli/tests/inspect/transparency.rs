@@ -137,22 +137,37 @@ fn relay_reads_nothing_that_the_other_end_does_not_take() {
 
 #[test]
 fn relay_passes_tls_and_what_is_not_http() {
-    let server = serve(&["--tls-self-signed"]);
+    let server = serve(&["--tls-self-signed", "--h2"]);
     let url = format!("wss://{}/", server.address);
     let relay = relay_to(&url, &["-k", "--tls-self-signed"]);
     let ca = relay.certificate.clone().unwrap();
     let port = relay.address.split_once(':').unwrap().1;
     let url = format!("wss://localhost:{port}/echo");
-    let echo = Command::new(FDX)
-        .args(["connect", "--ca", &ca, "--proxy", "none", "--messages", "1", &url])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    echo.stdin.as_ref().unwrap().write_all(b"by TLS\n").unwrap();
-    let output = echo.wait_with_output().unwrap();
-    assert_eq!(output.stdout, b"by TLS\n");
+    let talk = |url: &str, http: &str| {
+        let echo = Command::new(FDX)
+            .args(["connect", "--ca", &ca, "--proxy", "none", "--messages", "1", "--http", http])
+            .arg(url)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        echo.stdin.as_ref().unwrap().write_all(b"by TLS\n").unwrap();
+        let output = echo.wait_with_output().unwrap();
+        assert_eq!(output.stdout, b"by TLS\n");
+    };
+    talk(&url, "1.1");
     relay.line("ended: the client closed first with 1000");
+    relay.line("GET /echo HTTP/1.1");
+    // By ALPN, which the target chose.
+    talk(&url, "2");
+    relay.line("CONNECT /echo HTTP/2.0");
+    relay.line("  :protocol: websocket");
+    // A client without TLS says by its first bytes what it speaks.
+    let plain = relay_to(&format!("wss://{}/", server.address), &["-k"]);
+    talk(&format!("ws://{}/echo", plain.address), "2");
+    plain.line("  :scheme: https (was http)");
+    talk(&format!("ws://{}/echo", plain.address), "1.1");
+    plain.line("GET /echo HTTP/1.1");
 
     let (listener, relay) = crate::relay::relay(&[]);
     let mut client = relay.connect();

@@ -98,6 +98,37 @@ impl Client {
         Ok(within("connect_timeout", self.connect_timeout, securing).await??.stream)
     }
 
+    /// Connects as [`connect_transport`](Self::connect_transport), offers these protocols in its
+    /// TLS handshake (ALPN) in place of `http/1.1`, and returns the one that the server chose.
+    /// `None` if it chose none, or if there is no TLS. What follows is up to the caller.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fullduplex::Error> {
+    /// let client = fullduplex::Client::default();
+    /// let url = "wss://echo.example/";
+    /// let (_stream, alpn) = client.connect_transport_with_alpn(url, &[b"h2", b"http/1.1"]).await?;
+    /// println!("HTTP/2: {}", alpn.as_deref() == Some(b"h2"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect_transport`](Self::connect_transport).
+    ///
+    /// # Cancel safety
+    /// As [`connect_transport`](Self::connect_transport).
+    pub async fn connect_transport_with_alpn(
+        &self,
+        request: impl IntoClientRequest,
+        protocols: &[&[u8]],
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
+        let ClientRequest { target, .. } = convert(request)?;
+        // Pinned here, as a move into the limit would copy it.
+        let connecting = pin!(self.connector.connect(&target, protocols, &self.limits));
+        let connected = within("connect_timeout", self.connect_timeout, connecting).await??;
+        Ok((connected.stream, connected.alpn))
+    }
+
     async fn connect_for_http1(&self, target: &WsUri) -> Result<Connected, Error> {
         // Pinned here, as a move into the limit would copy it.
         let connecting = pin!(self.connector.connect(target, &[b"http/1.1"], &self.limits));

@@ -64,3 +64,26 @@ async fn transport_that_is_connected_becomes_one_in_tls() {
         assert_eq!(&seen, b"anything");
     }
 }
+
+#[tokio::test]
+async fn transport_to_a_server_offers_protocols() {
+    for (scheme, offered, expected) in [
+        ("wss", &[&b"h2"[..], b"http/1.1"][..], Some(&b"h2"[..])),
+        ("wss", &[b"http/1.1"], Some(b"http/1.1")),
+        ("wss", &[], None),
+        ("ws", &[b"h2"], None),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("{scheme}://localhost:{}/", listener.local_addr().unwrap().port());
+        let client = direct().tls(trusting(LOCALHOST)).build().unwrap();
+        let serving = async {
+            let (socket, _) = listener.accept().await.unwrap();
+            if scheme == "wss" {
+                localhost().alpn(&[b"h2", b"http/1.1"]).accept(socket).await.unwrap();
+            }
+        };
+        let connecting = client.connect_transport_with_alpn(&url, offered);
+        let (connected, ()) = tokio::join!(connecting, serving);
+        assert_eq!(connected.unwrap().1.as_deref(), expected, "{scheme} {offered:?}");
+    }
+}

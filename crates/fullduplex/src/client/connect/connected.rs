@@ -8,7 +8,6 @@ use crate::transport::net_stream::NetStream;
 pub(crate) struct Connected {
     pub(crate) stream: NetStream,
     /// The protocol that the server chose (ALPN).
-    #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "only one is offered"))]
     pub(crate) alpn: Option<Vec<u8>>,
     #[cfg(feature = "_tls")]
     pub(crate) missing_client_cert: MissingClientCert,
