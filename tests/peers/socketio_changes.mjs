@@ -1,16 +1,17 @@
-// Transports that change and are cut under load, by hand, as it takes a minute:
-// PEERS=FOLDER node socketio_changes.mjs SOCKETIO_SERVER [CHANGES]
+// Transports that change and are cut under load: socketio_changes.mjs SOCKETIO_SERVER CHANGES
 //
 // socket.io-client of npm is cut at random times, comes back by another transport, and is upgraded
 // or cut amid that. A change is a connection or an upgrade. Each message has to arrive once and in
 // order, or the client has to be told that it is not recovered.
 
+import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { socketioServer } from "./socketio_server.mjs";
+import { check, main } from "./tap.mjs";
 
 const require = createRequire(process.env.PEERS + "/");
 const { io } = require("socket.io-client");
-const goal = Number(process.argv[3] ?? 1000);
+const goal = Number(process.argv[3]);
 const url = await socketioServer(process.argv[2], ["--recovery"]);
 
 const kinds = [["polling"], ["websocket"], ["polling", "websocket"]];
@@ -39,22 +40,28 @@ socket.on("connect", () => {
     socket.emit("join", "room");
   }
 });
-const begin = Date.now();
-const cut = () => {
-  const { engine } = socket.io;
-  if (count.connects + count.upgrades >= goal) {
-    setTimeout(() => {
-      const seconds = (Date.now() - begin) / 1000;
-      console.log(JSON.stringify({ changes: count.connects + count.upgrades, ...count, seconds }));
-      process.exit(count.lost + count.doubled > 0 ? 1 : 0);
-    }, 500);
-    return;
+// Cuts until there were so many changes.
+async function cut() {
+  await new Promise(done => setTimeout(done, 200));
+  while (count.connects + count.upgrades < goal) {
+    const { engine } = socket.io;
+    if (socket.connected) {
+      if (engine.upgrading) count.cutAmidUpgrade += 1;
+      socket.io.opts.transports = pick();
+      engine.close();
+    }
+    await new Promise(done => setTimeout(done, 5 + Math.random() * 70));
   }
-  if (socket.connected) {
-    if (engine.upgrading) count.cutAmidUpgrade += 1;
-    socket.io.opts.transports = pick();
-    engine.close();
-  }
-  setTimeout(cut, 5 + Math.random() * 70);
-};
-setTimeout(cut, 200);
+}
+
+check(`${goal} changes of the transport lose and double nothing`, async () => {
+  const begin = Date.now();
+  await cut();
+  const before = count.messages;
+  while (count.messages < before + 10) await new Promise(done => setTimeout(done, 20));
+  console.log(JSON.stringify({ ...count, seconds: (Date.now() - begin) / 1000 }));
+  assert.deepEqual([count.lost, count.doubled], [0, 0]);
+  assert.ok(count.recovered > 0);
+});
+
+await main();

@@ -78,6 +78,7 @@ pub(crate) fn run() -> Outcome {
         peers.node("node_server.mjs", &[fdx]),
         peers.node("engineio.mjs", &[engineio]),
         peers.node("socketio_client.mjs", &[socketio]),
+        peers.node("socketio_changes.mjs", &[socketio, "50"]),
         peers.node("socketio_proxies.mjs", &[socketio]),
         peers.python("socketio_client.py", &[socketio]),
         peers.python("deflate_client.py", deflate_ws),
