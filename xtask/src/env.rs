@@ -17,9 +17,10 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Programs with the Debian packages that bring them.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("apache2", "apache2"),
     ("caddy", "caddy"),
+    ("certutil", "libnss3-tools"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("firefox-esr", "firefox-esr"),

@@ -14,9 +14,10 @@ const FIREFOX: &str = "/usr/bin/firefox-esr";
 /// How many scripts run at once. They wait for most of their time, but aioquic and node need a
 /// whole core for what they carry, and have deadlines.
 const AT_ONCE: usize = 2;
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "apache2",
     "caddy",
+    "certutil",
     "chromium",
     "curl",
     "firefox-esr",
@@ -70,6 +71,7 @@ pub(crate) fn run() -> Outcome {
         peers.python("curl.py", &[fdx]),
         peers.python("forward.py", &[fdx]),
         peers.python("inspect_relay.py", &[fdx, &peers.chromium, FIREFOX]),
+        peers.python("inspect_run.py", &[fdx, &peers.chromium, FIREFOX]),
         peers.node("close_browser.mjs", &[fdx, &peers.chromium]),
         peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
         peers.python("python_client.py", &[&ws]),

@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::proxy::args::ProxyArgs;
 use super::proxy::authority::CaArgs;
 use super::rewriting::{Rewriting, authority};
+use super::run::RunArgs;
 use super::shared_args::SharedArgs;
 use crate::client::url;
 use crate::serve::listen::Address;
@@ -82,6 +83,8 @@ pub(crate) struct Args {
 pub(super) enum InspectCommand {
     /// Print where the authority of --proxy is, and how to trust it
     Ca(CaArgs),
+    /// Run a command, such as a browser, and show its WebSockets
+    Run(Box<RunArgs>),
 }
 
 impl Args {

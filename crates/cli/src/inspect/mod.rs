@@ -24,6 +24,7 @@ mod proxy;
 mod redacted;
 mod rewriting;
 mod rows;
+mod run;
 mod session;
 mod shared_args;
 mod socket;
@@ -48,8 +49,10 @@ use crate::serve::until_signal::{self, StartError, check};
 
 /// Relays, or follows a program, until a signal or its end. Returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    if let Some(InspectCommand::Ca(args)) = &args.command {
-        return proxy::authority::run(args);
+    match &args.command {
+        Some(InspectCommand::Ca(args)) => return proxy::authority::run(args),
+        Some(InspectCommand::Run(args)) => return run::run(args),
+        None => {}
     }
     let outcome = until_signal::run(args.listen(), |systemd| async {
         match &args.attach {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fullduplex::Client;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::accept::{Relay, Way};
 use super::event::Sink;
@@ -24,6 +24,9 @@ use crate::serve::listen::{Address, BoundListener, SystemdListeners};
 /// The time for the connections to end, once they are reset.
 const END_TIMEOUT: Duration = Duration::from_millis(600);
 
+/// The time between two looks at whether connections are open.
+const IDLE_CHECK: Duration = Duration::from_millis(10);
+
 /// A session whose listeners are bound, and that accepts nothing yet.
 pub(super) struct BoundSession {
     bound: Vec<BoundListener>,
@@ -38,6 +41,10 @@ pub(super) struct BoundSession {
 pub(super) struct Session {
     sinks: Sinks,
     stop: watch::Sender<bool>,
+    permits: Arc<Semaphore>,
+    /// How many permits there are while nothing is open.
+    max_permits: usize,
+    listeners: usize,
     /// Nothing is sent on it: it ends with the last connection.
     all_ended: mpsc::Receiver<()>,
     /// They remove the files of Unix sockets when they are dropped.
@@ -68,21 +75,26 @@ impl BoundSession {
     pub(super) fn start(mut self, client: Client, way: Way) -> Session {
         let (stop, stopped) = watch::channel(false);
         let (open, all_ended) = mpsc::channel(1);
+        let permits = Arc::new(Semaphore::new(self.permits));
         let relay = Arc::new(Relay {
             client,
             way,
             sinks: self.sinks.clone(),
-            permits: Arc::new(Semaphore::new(self.permits)),
+            permits: permits.clone(),
             last_number: Arc::default(),
         });
         #[cfg(unix)]
         let files = self.bound.iter_mut().map(|bound| bound.file.take()).collect();
+        let listeners = self.bound.len();
         for listener in self.bound.into_iter().map(|bound| bound.listener) {
             tokio::spawn(relay.clone().accept(listener, stopped.clone(), open.clone()));
         }
         Session {
             sinks: self.sinks,
             stop,
+            permits,
+            max_permits: self.permits,
+            listeners,
             all_ended,
             #[cfg(unix)]
             _files: files,
@@ -94,6 +106,20 @@ impl Session {
     /// Writes what waits to be written to files, now and then.
     pub(super) async fn flush(&self) -> Infallible {
         flush(&self.sinks).await
+    }
+
+    /// Waits until no connection is open, for this time at most.
+    pub(super) async fn wait_until_idle(&self, limit: Duration) {
+        let is_open = || {
+            // Each listener that waits for a connection has a permit.
+            self.permits.available_permits() + self.listeners < self.max_permits
+        };
+        let waiting = async {
+            while is_open() {
+                sleep(IDLE_CHECK).await;
+            }
+        };
+        let _ = timeout(limit, waiting).await;
     }
 
     /// Resets what is open, and writes what is left. Another signal shortens it.

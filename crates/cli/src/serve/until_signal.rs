@@ -12,10 +12,10 @@ pub(crate) type StartError = (String, ConnectOutcome);
 
 /// Runs such a command on a runtime of its own, with the listeners that systemd passes. It ends
 /// with a signal, or with an outcome.
-pub(crate) fn run<F: Future<Output = Result<E, StartError>>, E: Into<ConnectOutcome>>(
+pub(crate) fn run<F: Future<Output = Result<E, StartError>>, E: Into<O>, O>(
     listen: &Address,
     command: impl FnOnce(SystemdListeners) -> F,
-) -> Result<ConnectOutcome, StartError> {
+) -> Result<O, StartError> {
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
     let systemd = SystemdListeners::receive(slice::from_ref(listen)).map_err(of_system)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

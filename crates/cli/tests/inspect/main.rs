@@ -12,4 +12,5 @@ mod http2;
 mod page;
 mod proxy;
 mod relay;
+mod run;
 mod transparency;

@@ -151,7 +151,8 @@ fn print(args: &CaArgs) -> Result<(), String> {
 /// Returns the name of a new authority: what made it, for whom, and when.
 pub(in crate::inspect) fn name() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_default();
-    let owner = format!("{user}@{}", host_name().unwrap_or_default());
+    let host = host_name().unwrap_or_default();
+    let owner = if user.is_empty() { host } else { format!("{user}@{host}") };
     let is_kept = |c: &char| c.is_ascii_alphanumeric() || "-._@".contains(*c);
     let owner: String = owner.chars().filter(is_kept).take(MAX_OWNER).collect();
     format!("fdx inspect ({owner}) {}", utc_day(SystemTime::now()))

@@ -8,7 +8,8 @@ mod leaves;
 mod request;
 mod trust;
 
-pub(super) use self::hosts::HostPort;
+pub(super) use self::hosts::{HostPattern, HostPort};
+pub(super) use self::leaves::Leaves;
 pub(super) use self::request::split_url;
 
 use std::net::SocketAddr;
@@ -18,14 +19,12 @@ use fullduplex::{Client, Error, NetStream};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use self::hosts::HostPattern;
-use self::leaves::Leaves;
 use self::request::{ProxyRequest, RequestError};
 use super::event::{Event, TunnelContent};
 use super::observer::Observer;
 use super::opened::{Opened, TLS_TIMEOUT};
 use super::rewriting::Rewriting;
-use crate::client::{connect_error, connect_error_details};
+use crate::client::connect_error;
 
 /// The time for the request of a client.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,9 +76,9 @@ impl Proxy {
             }
             Ok(target) => target,
             Err(error) => {
-                let lines = target_lines(&url, &error);
-                respond(&mut socket, "502 Bad Gateway", &lines.join("\n")).await;
-                return Err(lines);
+                let why = target_line(&error);
+                respond(&mut socket, "502 Bad Gateway", &why).await;
+                return Err(vec![why]);
             }
         };
         match request {
@@ -140,7 +139,7 @@ impl Proxy {
                 // Any answer of HTTP would be one that the target did not give.
                 let _ = socket.write_all(&HANDSHAKE_FAILURE).await;
                 let _ = socket.shutdown().await;
-                return Err(target_lines(&url, &error));
+                return Err(vec![target_line(&error)]);
             }
         };
         let accepted = async {
@@ -187,11 +186,10 @@ async fn first_byte(client: &NetStream, target: &NetStream) -> Option<u8> {
     seen.filter(|len| *len > 0).map(|_| byte[0])
 }
 
-/// Returns the lines about a target that can't be reached.
-fn target_lines(url: &str, error: &Error) -> Vec<String> {
-    let mut lines = vec![format!("the target: {}", connect_error(error))];
-    lines.extend(connect_error_details(url, error));
-    lines
+/// Returns the line about a target that can't be reached. There may be many: browsers and programs
+/// ask for more than their user does.
+fn target_line(error: &Error) -> String {
+    format!("the target: {}", connect_error(error))
 }
 
 /// Answers in place of a target.
