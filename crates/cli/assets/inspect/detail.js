@@ -2,10 +2,11 @@
 const bytesOf = detail => detail.base64 === undefined ? new TextEncoder().encode(detail.text) : Uint8Array.from(atob(detail.base64), c => c.charCodeAt(0));
 
 function hex(bytes) {
-  const lines = [];
-  for (let i = 0; i < bytes.length && i < 65536; i += 16) {
-    const part = [...bytes.slice(i, i + 16)];
-    const digits = part.map(byte => byte.toString(16).padStart(2, "0")).join(" ").padEnd(47);
+  // As many as there is room for in a line.
+  const lines = [], count = at("detail").clientWidth > 600 ? 16 : 8;
+  for (let i = 0; i < bytes.length && i < 65536; i += count) {
+    const part = [...bytes.slice(i, i + count)];
+    const digits = part.map(byte => byte.toString(16).padStart(2, "0")).join(" ").padEnd(3 * count - 1);
     lines.push(`${i.toString(16).padStart(6, "0")}  ${digits}  ${part.map(byte => byte >= 32 && byte < 127 ? String.fromCharCode(byte) : ".").join("")}`);
   }
   return lines.join("\n");

@@ -17,5 +17,6 @@ function headerLines(header, name) {
     lines.push([digits.match(/../g).map(byte => parseInt(byte, 16)), "", `length ${header.length}`]);
   }
   if (header.key) lines.push([header.key.match(/../g).map(byte => parseInt(byte, 16)), "", "masking key"]);
-  return lines.map(([bytes, bits, words]) => `${hexBytes(bytes).padEnd(24)} ${bits.padEnd(10)} ${words}`).join("\n");
+  const wide = Math.max(...lines.map(([bytes]) => hexBytes(bytes).length));
+  return lines.map(([bytes, bits, words]) => `${hexBytes(bytes).padEnd(wide)}  ${bits.padEnd(10)}  ${words}`).join("\n");
 }

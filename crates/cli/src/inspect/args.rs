@@ -10,7 +10,7 @@ use super::rewriting::{Rewriting, authority};
 use super::run::RunArgs;
 use super::shared_args::SharedArgs;
 use crate::client::url;
-use crate::serve::listen::Address;
+use crate::serve::listen::{self, Address};
 use crate::serve::tls::TlsOptions;
 
 /// The options of `fdx inspect`.
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     ///
     /// It is a program with an AttachTap of the crate fullduplex-inspect. Its WebSockets of any
     /// HTTP version are shown that are opened from now on.
-    #[arg(long, value_name = "unix:PATH", value_parser = socket_path,
+    #[arg(long, value_name = "unix:PATH", value_parser = listen::unix_path,
           conflicts_with_all = ["to", "listen", "keep_host", "rewrite_origin", "host", "tls_cert",
                                 "tls_self_signed", "proxy"])]
     pub(super) attach: Option<PathBuf>,
@@ -138,13 +138,4 @@ fn target(text: &str) -> Result<String, String> {
         return Err("a URL such as wss://example.com".into());
     }
     url::parse(text)
-}
-
-/// Parses `unix:PATH`.
-fn socket_path(text: &str) -> Result<PathBuf, String> {
-    match text.strip_prefix("unix:") {
-        Some(path) if cfg!(unix) && !path.is_empty() => Ok(path.into()),
-        _ if cfg!(unix) => Err("unix: and the path of a socket".into()),
-        _ => Err("this system has no Unix sockets that fdx can use".into()),
-    }
 }

@@ -197,6 +197,11 @@ pub(crate) struct Args {
           default_missing_value = "text", value_parser = LogFormat::parse,
           help_heading = "Log and metrics")]
     pub(super) log: Option<LogFormat>,
+    /// Let fdx inspect --attach unix:PATH see the WebSockets, on a socket of this user
+    #[cfg(unix)]
+    #[arg(long, value_name = "unix:PATH", value_parser = listen::unix_path,
+          help_heading = "Log and metrics")]
+    pub(super) inspect: Option<PathBuf>,
     /// Serve metrics for Prometheus at /metrics, or on a separate address and port
     #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, require_equals = true,
           default_missing_value = "here", value_parser = metrics, help_heading = "Log and metrics")]

@@ -130,6 +130,15 @@ pub(crate) fn unix_mode(text: &str) -> Result<u32, String> {
     mode.ok_or_else(|| "permissions in octal, such as 660".into())
 }
 
+/// Parses `unix:PATH`, and returns the path.
+pub(crate) fn unix_path(text: &str) -> Result<PathBuf, String> {
+    match text.strip_prefix("unix:") {
+        Some(path) if cfg!(unix) && !path.is_empty() => Ok(path.into()),
+        _ if cfg!(unix) => Err("unix: and the path of a socket".into()),
+        _ => Err("this system has no Unix sockets that fdx can use".into()),
+    }
+}
+
 /// Returns loopback's addresses, and the addresses of this machine from which it would connect to
 /// others. With IPv6 those of IPv4 too.
 pub(super) fn own_addresses(with_ipv6: bool) -> Vec<IpAddr> {

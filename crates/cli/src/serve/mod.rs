@@ -37,6 +37,10 @@ use std::time::Duration;
 
 use fullduplex::server::Server;
 use fullduplex::server::listen::Listener;
+#[cfg(unix)]
+use fullduplex::tap::Tap;
+#[cfg(unix)]
+use fullduplex_inspect::attach::AttachTap;
 use tokio::time::timeout;
 
 pub(crate) use self::args::Args;
@@ -106,6 +110,8 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
     let config = args
         .server_config(file_limit.max_connections, &addresses)
         .map_err(|error| error.to_string())?;
+    #[cfg(unix)]
+    let config = config.tap(inspection(args)?);
     let io = args.socketio.then(|| socketio::start(&config)).transpose();
     let io = io.map_err(|error| error.to_string())?;
     pages = pages.with_socketio(io.clone());
@@ -178,6 +184,14 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
         let _ = timeout(LOG_FLUSH_TIMEOUT, log_written.recv()).await;
     }
     Ok(end)
+}
+
+/// Returns the tap of `--inspect`.
+#[cfg(unix)]
+fn inspection(args: &Args) -> Result<Option<Arc<dyn Tap>>, String> {
+    let Some(path) = &args.inspect else { return Ok(None) };
+    let tap = AttachTap::bind(path).map_err(|error| format!("--inspect: {error}"))?;
+    Ok(Some(Arc::new(tap)))
 }
 
 fn server(mut listeners: impl Iterator<Item = Listener>) -> Result<Server, String> {

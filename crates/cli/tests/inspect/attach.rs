@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::common::{FDX, run};
+use crate::common::{FDX, run, serve};
 use crate::relay::DEADLINE;
 
 /// A path for a socket that no other test has.
@@ -247,6 +247,26 @@ fn attach_shows_lines_and_says_what_was_before_and_what_is_lost() {
         "#9 - 0.007 s what follows is not seen, as the program ended\n#9 - 0.007 s ended: ",
     ];
     assert!(shown.iter().all(|lines| out.contains(lines)), "{out}");
+    fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn attach_shows_the_websockets_of_fdx_serve_inspect() {
+    let path = socket("serve");
+    let served = serve(&["--inspect", &format!("unix:{}", path.display())]);
+    let attached = Attached::new(&path, &["--filter", "kind:message"]);
+    assert!(attached.first.starts_with("attached to fdx, process "), "{}", attached.first);
+    let url = format!("ws://{}/echo", served.address);
+    let mut connect = Command::new(FDX);
+    connect.args(["connect", "--proxy", "none", "--messages", "1", &url]);
+    let mut connect = connect.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    connect.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    assert_eq!(connect.wait_with_output().unwrap().stdout, b"hello\n");
+    let lines = attached.until(2, "\"hello\"");
+    assert!(lines[0].starts_with("#1 > ") && lines[1].starts_with("#1 < "), "{lines:?}");
+    drop(served);
+    attached.finish();
+    // It was killed.
     fs::remove_file(&path).unwrap();
 }
 
