@@ -35,6 +35,7 @@ const PACKAGES: [(&str, &str); 18] = [
     ("stunnel4", "stunnel4"),
     ("systemd-socket-activate", "systemd"),
     ("tinyproxy", "tinyproxy"),
+    ("tshark", "tshark"),
     ("valgrind", "valgrind"),
 ];
 

@@ -29,6 +29,7 @@ const PROGRAMS: [&str; 14] = [
     "stunnel4",
     "systemd-socket-activate",
     "tinyproxy",
+    "tshark",
 ];
 
 type Job<'a> = Box<dyn FnOnce() -> Outcome + Send + 'a>;
@@ -72,6 +73,8 @@ pub(crate) fn run() -> Outcome {
         peers.python("forward.py", &[fdx]),
         peers.python("inspect_relay.py", &[fdx, &peers.chromium, FIREFOX]),
         peers.python("inspect_run.py", &[fdx, &peers.chromium, FIREFOX]),
+        peers.python("inspect_tshark.py", &[fdx]),
+        peers.node("inspect_replay.mjs", &[fdx, &peers.chromium]),
         peers.node("close_browser.mjs", &[fdx, &peers.chromium]),
         peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
         peers.python("python_client.py", &[&ws]),
