@@ -26,6 +26,7 @@ mod inspect;
 mod listen;
 mod ping;
 mod pipes;
+mod record;
 mod relay;
 mod replay;
 mod screen;
@@ -77,6 +78,8 @@ enum Command {
     Forward(forward::Args),
     /// Show what clients and a server send each other, as a relay between them
     Inspect(inspect::Args),
+    /// Connect as fdx connect does, and record all bytes in a file
+    Record(record::Args),
     /// Send what a recorded client or server sent again, and tell what differs
     Replay(replay::Args),
     /// Print the help of a command or a topic
@@ -118,6 +121,7 @@ fn run() -> ExitCode {
         Command::Listen(args) => listen::run(args),
         Command::Forward(args) => forward::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Record(args) => record::run(args),
         Command::Replay(args) => replay::run(&args),
         Command::Help(args) => help::help(&args, Cli::command()),
         Command::Completions(args) => help::completions(&args, Cli::command()),

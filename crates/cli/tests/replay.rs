@@ -264,6 +264,73 @@ fn server_waits_no_longer_than_it_was_told() {
     assert!(text.contains("ended early: nothing came for 0.2 s"), "{text}");
 }
 
+/// Runs `fdx` to its end. Returns its exit code and what it prints.
+fn fdx(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(FDX).args(args).stdin(Stdio::null()).output().unwrap();
+    let text = [&output.stdout[..], &output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn recording_of_a_client_is_shown_and_replayed() {
+    let server = serve(&["--deflate"]);
+    let url = format!("ws://{}/echo?token=SECRET", server.address);
+    let (file, har) = (Recorded::new("own", ""), Recorded::new("own.har", ""));
+    let (long, secret) = ("hello ".repeat(100), r#"{"password":"SECRET","b":[1,2]}"#);
+    let args = ["--proxy", "none", "--deflate", "--send", &long, "--send", secret, "-n", "2"];
+    let (code, text) = fdx(&[&["record", &*url, file.path(), "--frames"], &args[..]].concat());
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("> 0.0") && text.contains(" rsv1 "), "{text}");
+    let recorded = fs::read_to_string(file.path()).unwrap();
+    let records = recorded.lines().filter_map(|line| Record::parse(line).unwrap());
+    let ends = records.filter(|record| matches!(record.kind, RecordKind::End { .. }));
+    assert_eq!(ends.count(), 2, "{recorded}");
+    let (code, shown) = fdx(&["inspect", "--read", file.path(), "--har", har.path()]);
+    assert_eq!(code, Some(0), "{shown}");
+    for words in [
+        "GET /echo?token=SECRET HTTP/1.1\n",
+        "#1 < 0.0",
+        " compressed, ",
+        "\"hello hello ",
+        "ended: the client closed first with 1000; ",
+    ] {
+        assert!(shown.contains(words), "{words:?} in {shown}");
+    }
+    let (code, shown) = fdx(&["inspect", "--read", har.path(), "--json", "--filter", "kind:text"]);
+    assert_eq!(code, Some(0), "{shown}");
+    let texts: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<_> = texts.iter().map(|line| &line["message"]["text"]).collect();
+    assert_eq!(texts, [&*long, secret, &*long, secret].map(Value::from).each_ref(), "{shown}");
+    let args = [file.path(), "--as", "client", &format!("ws://{}", server.address), "--diff"];
+    let (code, text) = replay(&args);
+    assert_eq!(code, Some(0), "{text}");
+}
+
+#[test]
+fn recording_without_secrets_is_shown_and_replayed() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo?token=SECRET", server.address);
+    let (file, again) = (Recorded::new("hidden", ""), Recorded::new("again", ""));
+    let send = r#"{"password":"SECRET"}"#;
+    let options = ["--redact", "--proxy", "none", "--send", send, "-n", "1"];
+    let (code, text) = fdx(&[&["record", &*url, file.path()], &options[..]].concat());
+    assert_eq!((code, &*text), (Some(0), "{\"password\":\"SECRET\"}\n"));
+    let recorded = fs::read_to_string(file.path()).unwrap();
+    assert!(recorded.contains("/echo?token=***") && !recorded.contains("SECRET"), "{recorded}");
+    let (code, shown) = fdx(&["inspect", "--read", file.path(), "--record", again.path()]);
+    assert!(code == Some(0) && shown.contains(r#""{\"password\":\"***\"}""#), "{shown}");
+    let mock = mock(&again, &["--once", "--diff"]);
+    let reply = "{\"password\":\"***\"}\n".to_owned();
+    assert_eq!(mock.talk("/echo", &[], &[r#"{"password":"***"}"#], "1"), (0, reply));
+    let (code, text) = mock.end();
+    assert_eq!(code, Some(0), "{text}");
+    let folder = std::env::temp_dir();
+    let (code, why) = fdx(&["record", ":1", folder.to_str().unwrap()]);
+    assert!(code == Some(1) && why.contains("fdx record: "), "{why}");
+    let (code, why) = fdx(&["inspect", "--read", "/missing"]);
+    assert!(code == Some(1) && why.contains("/missing"), "{why}");
+}
+
 #[test]
 fn replay_says_what_is_wrong_with_its_options_and_file() {
     let empty = recording("empty", &[]);

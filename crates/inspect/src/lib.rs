@@ -43,6 +43,8 @@ pub mod har;
 mod inflation;
 mod limits;
 mod message;
+#[cfg(feature = "attach")]
+mod opening;
 pub mod payload;
 pub mod recording;
 pub mod redaction;

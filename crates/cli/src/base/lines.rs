@@ -140,6 +140,14 @@ impl Lines {
         state.is_stalled = state.written < state.pushed;
     }
 
+    /// Waits, for as long as it takes, until at most this many bytes are yet to be written.
+    pub(crate) fn wait_for_reader(&self, at_most: u64) {
+        let mut state = self.lock();
+        while self.has_writer && state.pushed - state.written > at_most {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Says that the program is to end soon: nothing waits for a reader that is behind.
     pub(crate) fn hurry(&self) {
         self.lock().is_hurried = true;
@@ -275,6 +283,8 @@ mod tests {
         while lines.pending_since().is_some() && begun.elapsed() < wait {
             let _ = received.recv_timeout(CHECK);
         }
+        lines.wait_for_reader(0);
+        assert!(lines.pending_since().is_none());
         lines.push("last");
         let mut rest = Vec::new();
         while !rest.ends_with(b"last\n") {

@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::Message;
+use fullduplex::tap::Tap;
 use tokio::time::Instant;
 
 use crate::base::files::read_message;
@@ -54,6 +56,9 @@ pub(crate) struct Args {
     /// are received, and the time since the opening. At a terminal /frames does the same.
     #[arg(long)]
     pub(crate) frames: bool,
+    /// A tap besides that of `--frames`.
+    #[arg(skip)]
+    pub(crate) tap: Option<Arc<dyn Tap>>,
     /// Connect again whenever the connection is lost
     ///
     /// The delay before it grows with each attempt that fails. Messages that are not sent yet are

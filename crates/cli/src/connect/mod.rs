@@ -2,6 +2,7 @@
 
 mod args;
 mod sides;
+mod taps;
 
 use std::future::pending;
 use std::io::{self, IsTerminal as _};
@@ -10,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::Client;
+use fullduplex::tap::Tap;
 use http::Version;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 pub(crate) use self::args::Args;
 use self::sides::{Sides, Title};
+use self::taps::BothTaps;
 use crate::base::escape::printable;
 use crate::base::signals::EndSignals;
 use crate::base::stderr;
@@ -115,9 +118,11 @@ fn prepare(args: &Args) -> Result<(Client, Sides), (String, ConnectOutcome)> {
     let terminals = Sides::terminals(input, output);
     let frames = Sides::frame_tap(terminals, args.frames);
     let client = args.client.client_builder().and_then(|builder| {
-        let builder = match &frames {
-            Some(tap) => builder.tap(Arc::new(tap.clone())),
-            None => builder,
+        let frames = frames.clone().map(|tap| Arc::new(tap) as Arc<dyn Tap>);
+        let builder = match (frames, args.tap.clone()) {
+            (Some(one), Some(other)) => builder.tap(Arc::new(BothTaps(one, other))),
+            (Some(tap), None) | (None, Some(tap)) => builder.tap(tap),
+            (None, None) => builder,
         };
         Ok(builder.build()?)
     });

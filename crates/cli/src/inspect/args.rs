@@ -12,6 +12,7 @@ use super::shared_args::SharedArgs;
 use crate::client::url;
 use crate::serve::listen::{self, Address};
 use crate::serve::tls::TlsOptions;
+use crate::serve::tls_args::ListenTlsArgs;
 
 /// The options of `fdx inspect`.
 #[derive(Debug, ClapArgs)]
@@ -34,7 +35,7 @@ pub(crate) struct Args {
     ///
     /// The path of each request passes as it is; that of this URL is ignored.
     #[arg(long, value_name = "URL", value_parser = target,
-          required_unless_present_any = ["proxy", "attach"])]
+          required_unless_present_any = ["proxy", "attach", "read"])]
     pub(super) to: Option<String>,
     /// Look into a running program that has a socket for that, in place of relaying
     ///
@@ -44,6 +45,13 @@ pub(crate) struct Args {
           conflicts_with_all = ["to", "listen", "keep_host", "rewrite_origin", "host", "tls_cert",
                                 "tls_self_signed", "proxy"])]
     pub(super) attach: Option<PathBuf>,
+    /// Show a recording or a HAR file, in place of relaying
+    ///
+    /// With --har or --record, one becomes the other; with --redact without secrets.
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["to", "attach", "proxy", "listen", "keep_host", "rewrite_origin",
+                                "host", "tls_cert", "tls_self_signed"])]
+    pub(super) read: Option<PathBuf>,
     /// Where clients connect: a port of 127.0.0.1, ADDR:PORT, or unix:PATH; port 0 is any free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:9100",
           value_parser = Address::parse)]
@@ -65,17 +73,8 @@ pub(crate) struct Args {
     pub(super) proxy: ProxyArgs,
     #[command(flatten)]
     pub(super) shared: SharedArgs,
-    /// Clients use TLS, with this certificate and its chain, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS of clients")]
-    tls_cert: Option<PathBuf>,
-    /// The private key of the certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS of clients")]
-    tls_key: Option<PathBuf>,
-    /// Clients use TLS, with a self-signed certificate, kept in FILE for the next start
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
-          conflicts_with = "tls_cert", help_heading = "TLS of clients")]
-    #[allow(clippy::option_option, reason = "the option may be there without a value")]
-    tls_self_signed: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    tls: ListenTlsArgs,
 }
 
 /// The commands of `fdx inspect`.
@@ -107,13 +106,7 @@ impl Args {
     }
 
     pub(super) fn tls(&self) -> TlsOptions<'_> {
-        TlsOptions {
-            tls_cert: self.tls_cert.as_slice(),
-            tls_key: self.tls_key.as_slice(),
-            tls_self_signed: self.tls_self_signed.as_ref(),
-            tls_client_ca: None,
-            host: &self.host,
-        }
+        self.tls.options(&self.host)
     }
 
     /// Returns the scheme of the URL by which clients connect.
@@ -121,8 +114,7 @@ impl Args {
         if self.to.is_none() {
             return "http";
         }
-        let has_tls = self.tls_cert.is_some() || self.tls_self_signed.is_some();
-        if has_tls { "wss" } else { "ws" }
+        self.tls.scheme()
     }
 
     /// Returns the path and query of the target's URL.

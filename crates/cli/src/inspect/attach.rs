@@ -1,17 +1,17 @@
 //! `fdx inspect --attach`: the WebSockets of a running program, which sends them as a recording.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use fullduplex_inspect::recording::{Record, RecordKind};
+use fullduplex_inspect::recording::Record;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use super::args::Args;
-use super::observer::{Observer, Sinks};
+use super::observer::Sinks;
 use super::output::line;
+use super::recorded::RecordedSockets;
 use super::session::{flush, sinks};
 use crate::base::escape::printable;
 use crate::base::signals::EndSignals;
@@ -106,53 +106,20 @@ impl Program {
 
     /// Tells the sinks of what comes, until its end.
     async fn follow(&mut self, sinks: &Sinks) -> io::Result<()> {
-        let mut open = HashMap::new();
-        let ended = self.observe(sinks, &mut open).await;
-        for observer in open.into_values() {
-            observer.note("what follows is not seen, as the program ended");
-            observer.close();
-        }
+        let mut sockets = RecordedSockets::new(sinks.clone());
+        let ended = self.observe(&mut sockets).await;
+        sockets.finish(Some("what follows is not seen, as the program ended"));
         ended
     }
 
-    async fn observe(
-        &mut self,
-        sinks: &Sinks,
-        open: &mut HashMap<u64, Observer>,
-    ) -> io::Result<()> {
+    async fn observe(&mut self, sockets: &mut RecordedSockets) -> io::Result<()> {
         while let Some(line) = self.next().await? {
             match Record::parse(&line).map_err(io::Error::other)? {
-                Some(record) => take(record, sinks, open),
+                Some(record) => sockets.take(record),
                 None => missed(&line),
             }
         }
         Ok(())
-    }
-}
-
-fn take(record: Record, sinks: &Sinks, open: &mut HashMap<u64, Observer>) {
-    let number = record.connection;
-    if let RecordKind::Open(opening) = record.kind {
-        open.insert(number, Observer::of_recording(number, sinks.clone(), &opening));
-        return;
-    }
-    let Some(observer) = open.get_mut(&number) else { return };
-    observer.set_time(record.at);
-    match record.kind {
-        RecordKind::Bytes { sender, bytes } => {
-            observer.count(sender, bytes.len());
-            observer.push(sender, &bytes);
-        }
-        RecordKind::Lost { sender, bytes } => observer.lose(sender, bytes),
-        RecordKind::End { sender, how } => {
-            observer.end(sender, &how);
-            if observer.has_ended()
-                && let Some(observer) = open.remove(&number)
-            {
-                observer.close();
-            }
-        }
-        _ => {}
     }
 }
 

@@ -46,7 +46,7 @@ impl Recorder {
         {
             *file = None;
             let path = self.path.display();
-            stderr::push_line(&format!("fdx inspect: --record {path}: {error}; it ends here"));
+            stderr::push_line(&format!("fdx: the recording {path}: {error}; it ends here"));
         }
     }
 }

@@ -21,6 +21,8 @@ mod output;
 mod page;
 mod partial_head;
 mod proxy;
+mod read;
+mod recorded;
 mod redacted;
 mod rewriting;
 mod rows;
@@ -34,6 +36,7 @@ mod versions;
 use std::process::ExitCode;
 
 pub(crate) use self::args::Args;
+pub(crate) use self::recorded::RecordingFile;
 
 use self::accept::Way;
 use self::args::InspectCommand;
@@ -55,9 +58,10 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         None => {}
     }
     let outcome = until_signal::run(args.listen(), |systemd| async {
-        match &args.attach {
+        match (&args.attach, &args.read) {
             #[cfg(unix)]
-            Some(path) => attach::follow(args, path).await,
+            (Some(path), _) => attach::follow(args, path).await,
+            (_, Some(path)) => read::show(args, path).await,
             _ => inspect(args, systemd).await.map(ConnectOutcome::from),
         }
     });

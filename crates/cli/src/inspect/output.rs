@@ -53,6 +53,12 @@ impl Sink for JsonOutput {
     }
 }
 
+/// Waits until the reader has taken all lines but this many bytes of them.
+pub(super) fn wait_for_reader(is_json: bool, at_most: u64) {
+    let lines = if is_json { &STDOUT_JSON } else { &STDOUT };
+    lines.wait_for_reader(at_most);
+}
+
 /// Prints a line that is of no connection.
 pub(super) fn line(is_json: bool, text: &str) {
     if is_json {

@@ -8,12 +8,12 @@ use fullduplex_inspect::replay::Talk;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::StartError;
 use super::args::Args;
 use super::play::{PlaySettings, play};
 use super::report::Report;
 use crate::base::redact::redact_url;
 use crate::client::{ConnectOutcome, report_connect_error};
+use crate::serve::until_signal::StartError;
 
 /// The time for pooled connections to close, such as for CONNECTION_CLOSE on HTTP/3 to leave.
 const CLOSE_IDLE_TIMEOUT: Duration = Duration::from_millis(300);

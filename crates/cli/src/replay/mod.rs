@@ -21,22 +21,13 @@ use crate::base::escape::printable;
 use crate::base::records::read_records;
 use crate::base::signals::EndSignals;
 use crate::client::ConnectOutcome;
-
-/// What keeps it from running, and the exit code.
-type StartError = (String, ConnectOutcome);
+use crate::serve::listen::SystemdListeners;
+use crate::serve::until_signal::{self, StartError};
 
 /// Replays a file, and returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let outcome = check(args).and_then(|talks| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            (format!("the runtime can't be started: {error}"), ConnectOutcome::LocalIo)
-        })?;
-        let outcome = runtime.block_on(replay(args, talks));
-        // Looking up a name can't be cancelled, and must not delay the exit.
-        runtime.shutdown_background();
-        outcome
-    });
+    let outcome = check(args)
+        .and_then(|talks| until_signal::run(&args.listen, |systemd| replay(args, talks, systemd)));
     let outcome = outcome.unwrap_or_else(|(why, outcome)| {
         report!("fdx replay: {}", printable(&why));
         outcome
@@ -82,7 +73,11 @@ fn talks(path: &Path, numbers: &[u64], max_memory: usize) -> Result<Vec<Talk>, S
     Ok(builder.finish())
 }
 
-async fn replay(args: &Args, talks: Vec<Talk>) -> Result<ConnectOutcome, StartError> {
+async fn replay(
+    args: &Args,
+    talks: Vec<Talk>,
+    mut systemd: SystemdListeners,
+) -> Result<ConnectOutcome, StartError> {
     let report = Arc::new(Report::new(args.json, args.diff, args.ignore.clone()));
     let mut signals = EndSignals::new();
     let outcome = match args.side {
@@ -90,7 +85,9 @@ async fn replay(args: &Args, talks: Vec<Talk>) -> Result<ConnectOutcome, StartEr
             outcome = client::connect(args, talks, report.clone()) => outcome,
             signal = signals.next() => Ok(signal.into()),
         },
-        Side::Server => server::serve(args, talks, report.clone(), &mut signals).await,
+        Side::Server => {
+            server::serve(args, talks, report.clone(), &mut systemd, &mut signals).await
+        }
     };
     Report::finish();
     Ok(match outcome? {

@@ -1,6 +1,5 @@
 //! Recorded WebSockets as a server: a mock that answers as recorded.
 
-use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +12,6 @@ use http::{Response, StatusCode};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::StartError;
 use super::args::Args;
 use super::client::path_of;
 use super::play::{PlaySettings, play};
@@ -23,6 +21,7 @@ use crate::base::signals::EndSignals;
 use crate::client::ConnectOutcome;
 use crate::serve::listen::{Address, SystemdListeners};
 use crate::serve::tls::ServeTls;
+use crate::serve::until_signal::StartError;
 
 /// The time for the clients to close at the end.
 const DRAIN: Duration = Duration::from_millis(600);
@@ -55,12 +54,11 @@ pub(super) async fn serve(
     args: &Args,
     talks: Vec<Talk>,
     report: Arc<Report>,
+    systemd: &mut SystemdListeners,
     signals: &mut EndSignals,
 ) -> Result<ConnectOutcome, StartError> {
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
-    let systemd = SystemdListeners::receive(slice::from_ref(&args.listen));
-    let mut systemd = systemd.map_err(of_system)?;
-    let mut bound = args.listen.bind(&mut systemd, None).map_err(of_system)?;
+    let mut bound = args.listen.bind(systemd, None).map_err(of_system)?;
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     // They remove the files of Unix sockets when this function returns.
     #[cfg(unix)]

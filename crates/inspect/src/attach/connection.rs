@@ -1,17 +1,15 @@
 //! The observer of one WebSocket, which tells the readers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use fullduplex::tap::{ConnectionTap, Direction, Opening, TransportEnd};
 use fullduplex_proto::Role;
-use http::header::HOST;
-use http::{HeaderMap, Version};
 
 use super::Shared;
 use super::frames::FramePlace;
 use super::reader::{Line, Piece};
-use crate::recording::{Record, RecordKind, RecordedOpening};
+use crate::recording::{Record, RecordKind};
 
 /// The observer of a WebSocket.
 pub(super) struct ObservedConnection {
@@ -35,7 +33,7 @@ struct Side {
 impl ObservedConnection {
     /// Creates the observer of a WebSocket of this number, and tells the readers of it.
     pub(super) fn new(shared: Arc<Shared>, number: u64, opening: &Opening<'_>) -> Self {
-        let kind = RecordKind::Open(Box::new(recorded(opening)));
+        let kind = RecordKind::Open(Box::new(opening.into()));
         let line = Record { connection: number, at: Duration::ZERO, kind }.to_line();
         let (role, line) = (opening.role, Line::from(line));
         shared.open(number, &line);
@@ -91,38 +89,4 @@ impl Drop for ObservedConnection {
     fn drop(&mut self) {
         self.shared.forget(self.number);
     }
-}
-
-/// Returns the handshake as recordings have it.
-fn recorded(opening: &Opening<'_>) -> RecordedOpening {
-    let (request, response) = (opening.request, opening.response);
-    let uri = request.uri();
-    let scheme = if opening.is_secure { "wss" } else { "ws" };
-    let host = uri.authority().map(|authority| authority.as_str().to_owned());
-    let host = host.or_else(|| Some(text(request.headers().get(HOST)?.as_bytes())));
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    RecordedOpening {
-        url: format!("{scheme}://{}{path}", host.as_deref().unwrap_or("localhost")),
-        // Whole microseconds, as a recording has them.
-        time: Duration::from_micros(since_1970.as_micros().try_into().unwrap_or(u64::MAX)),
-        version: match request.version() {
-            Version::HTTP_2 => "HTTP/2.0",
-            Version::HTTP_3 => "HTTP/3.0",
-            _ => "HTTP/1.1",
-        }
-        .into(),
-        method: request.method().to_string(),
-        request: fields(request.headers()),
-        status: response.status().as_u16(),
-        response: fields(response.headers()),
-    }
-}
-
-fn fields(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
