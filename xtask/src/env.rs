@@ -17,7 +17,7 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Programs with the Debian packages that bring them.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 19] = [
     ("apache2", "apache2"),
     ("caddy", "caddy"),
     ("certutil", "libnss3-tools"),

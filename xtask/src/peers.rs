@@ -14,7 +14,7 @@ const FIREFOX: &str = "/usr/bin/firefox-esr";
 /// How many scripts run at once. They wait for most of their time, but aioquic and node need a
 /// whole core for what they carry, and have deadlines.
 const AT_ONCE: usize = 2;
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 15] = [
     "apache2",
     "caddy",
     "certutil",
