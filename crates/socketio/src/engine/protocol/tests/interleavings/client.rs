@@ -151,7 +151,7 @@ impl Client {
 
 /// Whether the server's message of this number is an attachment of the one before.
 pub(super) fn is_attachment(number: u32) -> bool {
-    number % 4 == 0 && number > 0
+    number > 0 && number.is_multiple_of(4)
 }
 
 /// Returns the number of a message that a server has received.

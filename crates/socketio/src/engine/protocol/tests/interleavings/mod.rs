@@ -1,5 +1,6 @@
 //! Interleavings of everything that can happen to a session with an honest client.
 
+mod checks;
 mod client;
 mod world;
 
