@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::process::{Server, build_release, command, has, release, root, side_by_side};
+use crate::process::{
+    Server, build_release, command, has, release, root, run as run_command, side_by_side, target,
+};
 use crate::{Outcome, Tally, cargo_tests, env};
 
 const FIREFOX: &str = "/usr/bin/firefox-esr";
@@ -56,6 +58,7 @@ pub(crate) fn run() -> Outcome {
     let (peers, deflate_ws) = (&peers, &deflate_ws[..]);
     // The longest first; those that need a core beside those that wait.
     let mut jobs: Vec<Job<'_>> = vec![
+        peers.rust_socketio(socketio),
         peers.python("http3_servers.py", &[fdx, many]),
         peers.python("proxies.py", &[fdx]),
         peers.python("tls_server.py", &[fdx]),
@@ -144,6 +147,25 @@ impl Peers {
 
     fn node<'a>(&'a self, name: &'a str, args: &[&'a str]) -> Job<'a> {
         self.job("node", name, args)
+    }
+
+    /// Builds the client of Socket.IO in Rust, and runs it. OpenSSL is what it needs of the system.
+    fn rust_socketio<'a>(&'a self, server: &'a str) -> Job<'a> {
+        Box::new(move || {
+            let has_openssl = command("pkg-config").args(["--exists", "openssl"]).status();
+            if !has_openssl.is_ok_and(|status| status.success()) {
+                println!("  rust_socketio: left out, as libssl-dev or pkg-config is not there");
+                return Ok(Tally { skipped: 1, ..Tally::default() });
+            }
+            let folder = target().join("rust-socketio");
+            let mut build = command("cargo");
+            // One job, as scripts with deadlines run beside it.
+            build.args(["build", "--quiet", "--locked", "--jobs=1", "--manifest-path"]);
+            build.arg("tests/rust-socketio/Cargo.toml").env("CARGO_TARGET_DIR", &folder);
+            run_command(&mut build)?;
+            let client = folder.join("debug/fullduplex-rust-socketio");
+            script("node", "rust_socketio.mjs", &[server, show(&client)], &self.node)
+        })
     }
 
     fn job<'a>(&'a self, interpreter: &'a str, name: &'a str, args: &[&'a str]) -> Job<'a> {
