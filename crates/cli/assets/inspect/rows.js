@@ -28,7 +28,7 @@ const made = [];
 
 function newRow() {
   const cells = ["number", "number", "way", "kind", "size", "text"].map(name => element("span", { class: `cell ${name}` }, ""));
-  const one = { row: element("div", { role: "option" }, ...cells), texts: cells.map(cell => cell.appendChild(new Text(""))), index: 0, had: {} };
+  const one = { row: element("div", { role: "option" }, ...cells), texts: cells.map(cell => cell.appendChild(new Text(""))), index: 0, shows: null, had: {} };
   one.row.onclick = () => choose(one.index);
   return one;
 }
@@ -44,8 +44,8 @@ function fillRow(one, row, index) {
   for (const [name, value] of Object.entries(attributes)) {
     if (one.had[name] !== value) one.row.setAttribute(name, one.had[name] = value);
   }
-  if (one.had.n === row.n) return;
-  one.had.n = row.n;
+  if (one.shows === row) return;
+  one.shows = row;
   const way = { in: "↓", out: "↑" }[row.d] ?? "·";
   const wire = row.compressed ? `${size(row.wire)}→${size(row.len)}` : row.len === undefined ? "" : size(row.len);
   const text = [row.bad && `⚠ ${row.bad}`, row.rtt !== undefined && `${(row.rtt / 1000).toFixed(1)} ms after the ping`, row.text].filter(Boolean).join("  ");
