@@ -1,11 +1,12 @@
-// An echo, asked by ws and in pages of Chromium and Firefox: inspect_clients.mjs URL CHROMIUM FIREFOX
+// An echo, asked by ws and in pages of Chromium and Firefox, or only in pages of the server itself, which they load first:
+// inspect_clients.mjs URL CHROMIUM FIREFOX [PAGE]
 
 import { createRequire } from "node:module";
 
 const require = createRequire(process.env.PEERS + "/");
 const WS = require("ws");
 const { launch } = require("puppeteer-core");
-const [url, chromium, firefox] = process.argv.slice(2);
+const [url, chromium, firefox, ownPage] = process.argv.slice(2);
 
 // Also runs in a page.
 async function talk(Socket, url) {
@@ -29,12 +30,13 @@ async function talk(Socket, url) {
   if (code !== 4321) throw new Error(`closed with ${code}`);
 }
 
-await talk(WS, url);
+if (!ownPage) await talk(WS, url);
 for (const [name, executablePath] of [["chrome", chromium], ["firefox", firefox]]) {
-  const args = name === "chrome" ? ["--no-sandbox", "--disable-gpu"] : [];
-  const browser = await launch({ browser: name, executablePath, headless: true, args });
+  const args = name === "chrome" ? ["--no-sandbox", "--disable-gpu", "--disable-quic"] : [];
+  const browser = await launch({ browser: name, executablePath, headless: true, args, acceptInsecureCerts: true });
   try {
     const page = await browser.newPage();
+    if (ownPage) await page.goto(ownPage);
     await page.evaluate(`(${talk})(WebSocket, ${JSON.stringify(url)})`);
   } finally {
     await browser.close();

@@ -2,9 +2,7 @@
 inspect_relay.py FDX CHROMIUM FIREFOX"""
 
 import asyncio
-import base64
 import contextlib
-import json
 import os
 import sys
 import zlib
@@ -14,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
+from inspecting import inspecting as inspecting_url
 from served import serving
 from tap import check, main
 
@@ -53,48 +52,8 @@ class Tee:
             writer.write_eof()
 
 
-class Relay:
-    """What `fdx inspect --json` says."""
-
-    def __init__(self, process, lines):
-        self.process, self.lines = process, lines
-
-    def events(self, event):
-        return [line for line in self.lines if line["event"] == event]
-
-    async def ended(self, count):
-        async with asyncio.timeout(20):
-            while len(self.events("closed")) < count:
-                await asyncio.sleep(0.02)
-
-    def peak(self):
-        """The most memory that it has had, in MiB."""
-        with open(f"/proc/{self.process.pid}/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
-
-
-@contextlib.asynccontextmanager
-async def inspecting(port, *options):
-    lines = []
-    process = await asyncio.create_subprocess_exec(
-        FDX, "inspect", "--json", "--listen", "127.0.0.1:0", "--to", f"ws://127.0.0.1:{port}/", *options,
-        stdout=asyncio.subprocess.PIPE, limit=64 << 20,
-    )
-    relay = Relay(process, lines)
-
-    async def read():
-        while line := await process.stdout.readline():
-            lines.append(json.loads(line))
-
-    first = json.loads(await process.stdout.readline())["text"]
-    relay.port = int(first.rsplit(":", 1)[1].rstrip("/"))
-    reading = asyncio.create_task(read())
-    try:
-        yield relay
-    finally:
-        process.kill()
-        await reading
-        await process.wait()
+def inspecting(port, *options):
+    return inspecting_url(FDX, f"ws://127.0.0.1:{port}/", *options)
 
 
 @contextlib.asynccontextmanager
@@ -102,12 +61,6 @@ async def between(port):
     """A relay to this port, with a tee on each side."""
     async with Tee(port) as behind, inspecting(behind.port) as relay, Tee(relay.port) as front:
         yield front, relay, behind
-
-
-def messages(relay, sender):
-    """The messages that the relay shows."""
-    shown = [frame["message"] for frame in relay.events("frame") if frame["from"] == sender and "message" in frame]
-    return [message["text"] if "text" in message else base64.b64decode(message["base64"]) for message in shown]
 
 
 async def same_bytes(front, relay, behind):
@@ -174,8 +127,8 @@ async def a_server_of_websockets_sees_and_is_seen_as_without_the_relay():
             sent = await talk_by_websockets(f"ws://{front.address}/x")
             await relay.ended(1)
             # Also those that refer to earlier ones (context takeover).
-            assert messages(relay, "client") == sent
-            assert messages(relay, "server") == sent
+            assert relay.messages("client") == sent
+            assert relay.messages("server") == sent
             [opened] = relay.events("open")
             assert opened["deflate"] and "no_context_takeover" not in opened["deflate"], opened
             [closed] = relay.events("closed")

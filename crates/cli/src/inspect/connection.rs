@@ -159,7 +159,12 @@ impl Lanes {
             };
             match read {
                 None => {}
-                Some(Ok(bytes)) if !bytes.is_empty() => held.extend(bytes),
+                Some(Ok(bytes)) if !bytes.is_empty() => {
+                    if C::is_at_end(from) {
+                        T::expect_end(to);
+                    }
+                    held.extend(bytes);
+                }
                 Some(end) => return self.end_requests::<C, T>(end, held, to).await,
             }
             if let Err(error) = self.pass_requests(&mut held, to).await {
@@ -238,6 +243,9 @@ impl Lanes {
                     return self.end::<T, C>(Role::Server, end.map(drop), to).await;
                 }
             };
+            if T::is_at_end(from) {
+                C::expect_end(to);
+            }
             let written = write_at_once(to, &bytes).await;
             {
                 let mut exchange = self.lock();

@@ -65,6 +65,12 @@ impl Transport for Socket {
         reader.unsplit(writer).state.end_with_reset();
     }
 
+    fn is_at_end(_: &Self::Reader) -> bool {
+        false
+    }
+
+    fn expect_end(_: &mut Self::Writer) {}
+
     fn poll_failure(_: &mut Self::Writer, _: &mut Context<'_>) -> Poll<io::Error> {
         Poll::Pending
     }

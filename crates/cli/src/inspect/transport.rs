@@ -22,6 +22,12 @@ pub(super) trait Transport {
     /// not end.
     fn reset(reader: Self::Reader, writer: Self::Writer, cause: Option<&io::Error>);
 
+    /// Returns whether the end of the direction has come with what was read last.
+    fn is_at_end(reader: &Self::Reader) -> bool;
+
+    /// Lets what is written from now on leave with the end of the direction, which follows.
+    fn expect_end(writer: &mut Self::Writer);
+
     /// Waits until nothing can be written any more, as far as that is known without writing.
     fn poll_failure(writer: &mut Self::Writer, cx: &mut Context<'_>) -> Poll<io::Error>;
 

@@ -51,6 +51,8 @@ async fn between(target: &h2::server::Builder, options: &[&str]) -> Between {
                 },
                 Some(reason) = going_away.recv() => match reason {
                     Reason::NO_ERROR => connection.graceful_shutdown(),
+                    // Its socket is closed, and nothing said.
+                    Reason::CONNECT_ERROR => return,
                     reason => connection.abrupt_shutdown(reason),
                 },
             }
@@ -94,6 +96,13 @@ fn websockets() -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder.enable_connect_protocol();
     builder
+}
+
+/// Reads a frame, and returns whether the stream ended with it.
+async fn with_end(stream: &mut RecvStream) -> (Bytes, bool) {
+    let data = soon(stream.data()).await.unwrap().unwrap();
+    stream.flow_control().release_capacity(data.len()).unwrap();
+    (data, stream.is_end_stream())
 }
 
 /// Reads content to its end, and returns it with the trailers.
@@ -172,8 +181,9 @@ async fn http2_websocket_passes_and_is_shown() {
     let [(mut client, from_target), (mut target, from_client)] = between.open().await;
     let frames = b"\x01\x82\0\0\0\0ab\x89\x80\0\0\0\0\x80\x81\0\0\0\0c\x88\x82\0\0\0\0\x0f\xa0";
     client.send_data(Bytes::from_static(frames), true).unwrap();
-    let (seen, trailers) = content(from_client).await.unwrap();
-    assert_eq!((&seen[..], trailers), (&frames[..], None));
+    // In one frame with the end, as it was sent.
+    let mut from_client = from_client;
+    assert_eq!(with_end(&mut from_client).await, (Bytes::from_static(frames), true));
     // The other direction goes on.
     target.send_data(Bytes::from_static(b"\x8a\0\xc1\x01!"), false).unwrap();
     target.send_data(Bytes::from_static(b"\x88\x02\x0f\xa0"), true).unwrap();
@@ -254,6 +264,23 @@ async fn http2_goaway_passes() {
             (reason != Reason::NO_ERROR).then_some(reason)
         });
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn http2_end_of_the_target_is_not_a_reset_of_its_streams() {
+    let mut between = between(&websockets(), &[]).await;
+    let [(_client, mut from_target), (mut target, _from_client)] = between.open().await;
+    let ordinary = between.request().body(()).unwrap();
+    let (response, _) = between.client.send_request(ordinary, true).unwrap();
+    let _unanswered = soon(between.accepted.recv()).await.unwrap();
+    target.send_data(Bytes::from_static(b"\x88\0"), false).unwrap();
+    assert_eq!(soon(from_target.data()).await.unwrap().unwrap(), &b"\x88\0"[..]);
+    between.go_away.send(Reason::CONNECT_ERROR).unwrap();
+    let error = soon(from_target.data()).await.unwrap().unwrap_err();
+    assert!(!error.is_reset(), "{error}");
+    let error = soon(response).await.unwrap_err();
+    assert!(!error.is_reset(), "{error}");
+    between.relay.line("end: the end of the connection");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

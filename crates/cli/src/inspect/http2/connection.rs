@@ -9,13 +9,13 @@ use fullduplex::Role;
 use h2::server::{Builder, Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::settings::{Closing, Target};
 use super::shared::Shared;
 use super::stream::Stream;
-use super::written::Piece;
+use super::written::{KeptStreams, Piece};
 use super::{CONNECTION_WINDOW, MAX_FIELDS, MAX_STREAMS, STREAM_WINDOW, code, failure};
 use crate::base::accept::stop;
 use crate::inspect::observer::Observer;
@@ -98,6 +98,8 @@ async fn run(
     if target.has_extended_connect {
         builder.enable_connect_protocol();
     }
+    // Dropped after the connection.
+    let (kept, _streams) = mpsc::unbounded_channel();
     let mut server = match timeout(OPEN_TIMEOUT, builder.handshake(client)).await {
         Ok(Ok(server)) => server,
         Ok(Err(error)) => return observer.end(Role::Client, &failure(&error)),
@@ -112,7 +114,9 @@ async fn run(
     let closing = loop {
         tokio::select! {
             accepted = server.accept() => match accepted {
-                Some(Ok(accepted)) => start(accepted, &target, &tasks, observer, shared),
+                Some(Ok(accepted)) => {
+                    start(accepted, &target, &kept, &tasks, observer, shared);
+                }
                 ended => {
                     let error = ended.and_then(Result::err);
                     return client_ended(error.as_ref(), target, sides, observer).await;
@@ -160,6 +164,7 @@ fn settings_line(target: &Target) -> String {
 fn start(
     (request, mut respond): (Request<RecvStream>, SendResponse<Piece>),
     target: &Target,
+    kept: &KeptStreams,
     tasks: &Arc<Semaphore>,
     observer: &Observer,
     shared: &Arc<Shared>,
@@ -175,6 +180,7 @@ fn start(
         shared: shared.clone(),
         sender: target.sender.clone(),
         respond,
+        kept: kept.clone(),
     };
     let open = shared.open.clone();
     tokio::spawn(async move {
@@ -211,11 +217,7 @@ async fn close_client(
         () = refuse_streams(server) => return,
         _ = all_ended => {}
     }
-    if reason == Reason::NO_ERROR {
-        server.graceful_shutdown();
-    } else {
-        server.abrupt_shutdown(reason);
-    }
+    server.abrupt_shutdown(reason);
     let _ = timeout(SHUTDOWN_TIMEOUT, refuse_streams(server)).await;
 }
 

@@ -145,10 +145,25 @@ impl Transport for Tunnel {
         (Reader { receive: self.receive, buffer: Bytes::new() }, self.writer)
     }
 
-    /// Resets the stream with the code of the other one.
-    fn reset(_: Reader, mut writer: Writer, cause: Option<&io::Error>) {
-        let reason = cause.and_then(h2_error).map_or(Reason::CANCEL, reset_code);
-        writer.reset(reason);
+    /// Resets the stream with the code of the other one. If that ended with its connection, a
+    /// stream of the client does too.
+    fn reset(reader: Reader, mut writer: Writer, cause: Option<&io::Error>) {
+        let cause = cause.and_then(h2_error);
+        match writer.kept.take() {
+            Some(kept) if cause.is_some_and(is_of_connection) => {
+                // If it fails, the connection has ended already.
+                let _ = kept.send(Box::new((reader, writer)));
+            }
+            _ => writer.reset(cause.map_or(Reason::CANCEL, reset_code)),
+        }
+    }
+
+    fn is_at_end(reader: &Reader) -> bool {
+        reader.buffer.is_empty() && reader.receive.is_end_stream()
+    }
+
+    fn expect_end(writer: &mut Writer) {
+        writer.expect_end();
     }
 
     fn poll_failure(writer: &mut Writer, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -162,6 +177,11 @@ impl Transport for Tunnel {
 
 fn h2_error(error: &io::Error) -> Option<&h2::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+/// Returns whether a stream failed as its connection did.
+pub(super) fn is_of_connection(error: &h2::Error) -> bool {
+    error.is_io() || error.is_go_away()
 }
 
 /// Returns the code with which a stream is reset when the one of the other side has failed.

@@ -14,9 +14,9 @@ use h2::{Reason, RecvStream};
 use http::{Method, Request, Response};
 use tokio::time::timeout;
 
-use super::content::{Failure, Tunnel, lock, pass_content, reset_code};
+use super::content::{Failure, Tunnel, is_of_connection, lock, pass_content, reset_code};
 use super::shared::Shared;
-use super::written::{Piece, Writer};
+use super::written::{KeptStreams, Piece, Writer};
 use super::{failure, heads};
 use crate::base::accept::stop;
 use crate::inspect::connection::pass;
@@ -37,6 +37,7 @@ pub(super) struct Stream {
     pub(super) shared: Arc<Shared>,
     pub(super) sender: SendRequest<Piece>,
     pub(super) respond: SendResponse<Piece>,
+    pub(super) kept: KeptStreams,
 }
 
 /// A request that was sent to the target.
@@ -139,7 +140,8 @@ impl Stream {
         else {
             return observer.close();
         };
-        let client = Tunnel { receive: content, writer: Writer::new(answering) };
+        let mut client = Tunnel { receive: content, writer: Writer::new(answering) };
+        client.writer.kept = Some(self.kept);
         let target = Tunnel { receive, writer: sent.target };
         let exchange = Exchange::new(observer, self.shared.rewriting.clone()).switched();
         let mut stopped = self.shared.stopped.clone();
@@ -195,6 +197,10 @@ impl Stream {
                 lock(&self.observer).end(side, &failure(&error));
                 match side {
                     Role::Client => target.reset(reset_code(&error)),
+                    Role::Server if is_of_connection(&error) => {
+                        // If it fails, the connection of the client has ended already.
+                        let _ = self.kept.send(Box::new(self.respond));
+                    }
                     Role::Server => self.respond.send_reset(reset_code(&error)),
                 }
             }

@@ -3,16 +3,18 @@
 //! `h2` queues what is sent. A reset drops what is in its queue, and so has to wait until that was
 //! written; and to write as slowly as the peer reads is the backpressure of the other side.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
+use tokio::sync::mpsc;
 
 /// Bytes in the queue of `h2`.
 pub(super) struct Piece {
@@ -69,16 +71,31 @@ impl Drop for Piece {
     }
 }
 
+/// Keeps the ends of streams until their connection has ended: `h2` resets those that are dropped.
+pub(super) type KeptStreams = mpsc::UnboundedSender<Box<dyn Any + Send>>;
+
 /// The sending side of a stream.
 pub(super) struct Writer {
     send: SendStream<Piece>,
     queue: Arc<Queue>,
     has_ended: bool,
+    expects_end: bool,
+    /// What waits for the end of the stream, to leave in one frame with it.
+    last: BytesMut,
+    /// Where the stream is kept when the connection of the other side has ended.
+    pub(super) kept: Option<KeptStreams>,
 }
 
 impl Writer {
     pub(super) fn new(send: SendStream<Piece>) -> Self {
-        Self { send, queue: Arc::default(), has_ended: false }
+        Self {
+            send,
+            queue: Arc::default(),
+            has_ended: false,
+            expects_end: false,
+            last: BytesMut::new(),
+            kept: None,
+        }
     }
 
     /// Sends bytes as the peer takes them, and the end of the stream if it is with them. Returns
@@ -104,6 +121,12 @@ impl Writer {
     /// Sends trailers, which end the stream.
     pub(super) fn trailers(&mut self, trailers: HeaderMap) -> Result<(), h2::Error> {
         self.send.send_trailers(trailers)
+    }
+
+    /// Keeps what is written from now on until the end, and sends it in one frame with it: some
+    /// servers take what comes before an end of its own for cut.
+    pub(super) fn expect_end(&mut self) {
+        self.expects_end = true;
     }
 
     pub(super) fn reset(&mut self, reason: Reason) {
@@ -154,6 +177,10 @@ impl AsyncWrite for Writer {
             return Poll::Ready(Ok(0));
         }
         let this = &mut *self;
+        if this.expects_end {
+            this.last.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
         let capacity = ready!(this.poll_capacity(cx, buf.len())).map_err(io::Error::other)?;
         let len = buf.len().min(capacity);
         let piece = this.queue.piece(Bytes::copy_from_slice(&buf[..len]));
@@ -167,9 +194,15 @@ impl AsyncWrite for Writer {
     /// Ends the stream, and waits until that was written.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if !std::mem::replace(&mut this.has_ended, true) {
-            let end = this.queue.piece(Bytes::new());
-            this.send.send_data(end, true).map_err(io::Error::other)?;
+        while !this.has_ended {
+            let mut len = this.last.len();
+            if len > 0 {
+                let capacity = ready!(this.poll_capacity(cx, len)).map_err(io::Error::other)?;
+                len = len.min(capacity);
+            }
+            this.has_ended = len == this.last.len();
+            let piece = this.queue.piece(this.last.split_to(len).freeze());
+            this.send.send_data(piece, this.has_ended).map_err(io::Error::other)?;
         }
         this.poll_written(cx).map_err(io::Error::other)
     }
