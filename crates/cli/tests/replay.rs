@@ -251,6 +251,19 @@ fn server_of_a_har_file_chooses_by_path_and_use() {
 }
 
 #[test]
+fn server_warns_of_an_address_that_others_reach() {
+    let file = recording("open", &[talk(1, "ws://old/", &[(SERVER, "1")])]);
+    let mut command = Command::new(FDX);
+    command.args(["replay", file.path(), "--as", "server", "--listen", "0.0.0.0:0"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut warning = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut warning).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(warning.contains("warning: every client that reaches 0.0.0.0:"), "{warning}");
+}
+
+#[test]
 fn server_waits_no_longer_than_it_was_told() {
     let said = [(CLIENT, "a"), (SERVER, "1")];
     let file = recording("wait", &[talk(1, "ws://old/", &said)]);

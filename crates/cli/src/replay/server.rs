@@ -81,6 +81,9 @@ pub(super) async fn serve(
             _ => report.line(&format!("listening on {address}")),
         }
     }
+    if let Some(open) = addresses.iter().find(|address| !address.is_local()) {
+        report!("fdx replay: warning: every client that reaches {open} gets what was recorded");
+    }
     if let Some(signed) = tls.and_then(|tls| tls.self_signed) {
         report.line(&format!("certificate for --ca: {}", signed.file.display()));
         report.line(&format!("its SHA-256: {}", signed.fingerprint));
