@@ -13,7 +13,7 @@ const [FDX, name, executablePath] = process.argv.slice(2);
 const args = name === "chrome" ? ["--no-sandbox", "--disable-gpu"] : [];
 const browser = await launch({ browser: name, executablePath, headless: true, args });
 
-check(`${name}: the page of --socketio chats with a client of npm`, () => serving(FDX, ["--socketio"], async ({ url }) => {
+check(`${name}: the page of --socketio chats with a client of npm`, () => serving(FDX, ["--socketio"], async ({ url, said }) => {
   const socket = io(`${url}chat`, { auth: { name: "Bob" }, forceNew: true });
   await new Promise(done => socket.on("connect", done));
   const heard = new Promise(done => socket.on("message", done));
@@ -26,6 +26,8 @@ check(`${name}: the page of --socketio chats with a client of npm`, () => servin
   const shows = text => tab.waitForFunction(
     text => document.body.textContent.includes(text), { timeout: 10000 }, text);
   await shows("by websocket");
+  await said("Socket.IO", "/chat: connected by polling");
+  await said("Socket.IO", "/chat: upgraded to websocket");
   await tab.click("#ack");
   await tab.click("#event button");
   assert.deepEqual(await heard, { from: "Ann", text: "hello" });

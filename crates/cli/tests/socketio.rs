@@ -71,3 +71,29 @@ fn socketio_page_loads_the_official_client() {
         assert!(without.request("GET", path, "").starts_with("HTTP/1.1 404 "), "{path}");
     }
 }
+
+#[test]
+fn socketio_has_lines_in_the_log() {
+    let server = serve(&["--socketio", "--log"]);
+    let query = connect(&server, "/rooms,");
+    post(&server, &query, "41/rooms,");
+    let (_, log) = server.end();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(" Socket.IO ")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].ends_with(" /rooms: connected by polling"), "{log}");
+    assert!(lines[1].contains(" /rooms: disconnected after 0."), "{log}");
+    assert!(lines[1].ends_with(" s: client namespace disconnect"), "{log}");
+
+    let server = serve(&["--socketio", "--log=json"]);
+    let query = connect(&server, "");
+    post(&server, &query, "1");
+    let (_, log) = server.end();
+    for fields in [
+        r#""event":"socketio-connect","socket":""#,
+        r#""namespace":"/","transport":"polling","recovered":false}"#,
+        r#""event":"socketio-disconnect""#,
+        r#""reason":"transport close"}"#,
+    ] {
+        assert!(log.contains(fields), "{fields}: {log}");
+    }
+}

@@ -113,8 +113,7 @@ pub(crate) struct Args {
     ///
     /// The page /fdx/socketio tries it with the official client, which /socket.io/socket.io.js is.
     /// Every event comes back in /, as its acknowledgement if the client asks for one. Clients
-    /// that reconnect within two minutes recover what they missed. --log has no lines of
-    /// connections that poll or use Socket.IO.
+    /// that reconnect within two minutes recover what they missed.
     #[arg(long, help_heading = "Socket.IO")]
     pub(super) socketio: bool,
 

@@ -24,6 +24,7 @@ mod self_signed;
 mod settings;
 mod shutdown;
 mod socketio;
+mod socketio_log;
 pub(crate) mod tls;
 pub(crate) mod tls_args;
 pub(crate) mod until_signal;
@@ -112,7 +113,7 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
         .map_err(|error| error.to_string())?;
     #[cfg(unix)]
     let config = config.tap(inspection(args)?);
-    let io = args.socketio.then(|| socketio::start(&config)).transpose();
+    let io = args.socketio.then(|| socketio::start(&config, args.log)).transpose();
     let io = io.map_err(|error| error.to_string())?;
     pages = pages.with_socketio(io.clone());
     let signals = Signals::new()?;

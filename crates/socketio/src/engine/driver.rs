@@ -122,6 +122,7 @@ impl Driver {
                 ProbeStep::Upgraded => {
                     self.receive = self.probe.take().map(|(_, receive)| receive);
                     trace::upgrade_ended(true);
+                    self.shared.changed.notify_waiters();
                     return true;
                 }
                 ProbeStep::Close => break,

@@ -123,7 +123,6 @@ impl Sender {
     }
 
     /// Returns the address of the client that opened the session.
-    #[cfg(feature = "admin")]
     pub(crate) fn peer(&self) -> PeerAddr {
         self.shared.peer
     }
@@ -160,6 +159,16 @@ impl Sender {
     /// the session closes.
     pub async fn ready(&self, len: usize) {
         self.wait(|shared| shared.lock().protocol.is_ready(len).then_some(())).await;
+    }
+
+    /// Waits until the session has a WebSocket, or ends. Returns whether it has one.
+    pub(crate) async fn upgraded(&self) -> bool {
+        self.wait(|shared| {
+            let is_websocket = shared.transport() == TransportKind::WebSocket;
+            let is_over = is_websocket || shared.lock().protocol.end_reason().is_some();
+            is_over.then_some(is_websocket)
+        })
+        .await
     }
 
     /// Waits until the queue is empty, or the session ends.

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use fullduplex::server::policy::PeerAddr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,7 +18,7 @@ use super::cores::SocketCore;
 use super::deliver::{Delivery, SendMode};
 use super::event::Event;
 use super::reason::DisconnectReason;
-use crate::engine::EndReason;
+use crate::engine::{EndReason, TransportKind};
 use crate::id::SocketId;
 use crate::parser::Head;
 
@@ -112,6 +113,26 @@ impl<U: Send + Sync + 'static> Socket<U> {
         self.core.awaits_end.store(true, Ordering::Release);
         self.core.connection.changed.set();
         self.core.closed().await
+    }
+
+    /// The address of the client.
+    pub fn peer(&self) -> PeerAddr {
+        self.core.connection.sender.peer()
+    }
+
+    /// What carries the connection now.
+    pub fn transport(&self) -> TransportKind {
+        self.core.connection.sender.transport()
+    }
+
+    /// Waits until a WebSocket carries the connection of a client that began to poll, or the
+    /// connection ends. Returns whether there is a WebSocket.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn upgraded(&self) -> bool {
+        self.core.connection.sender.upgraded().await
     }
 
     /// How many messages were dropped for this socket, because its client is slow, or were replaced
