@@ -13,8 +13,8 @@ use super::rewriting::Rewriting;
 use super::socket::Socket;
 use crate::client::{connect_error, connect_error_details, url};
 
-const HTTP1: &[u8] = b"http/1.1";
-const HTTP2: &[u8] = b"h2";
+pub(super) const HTTP1: &[u8] = b"http/1.1";
+pub(super) const HTTP2: &[u8] = b"h2";
 
 /// The most bytes that one side sends while it is not known what the other one speaks.
 const MAX_FIRST: usize = 16 << 10;
@@ -34,11 +34,11 @@ pub(super) struct Versions(Mutex<Option<bool>>);
 
 impl Versions {
     /// Returns whether it chose HTTP/2 when it was offered; `None` before that.
-    fn has_http2(&self) -> Option<bool> {
+    pub(super) fn has_http2(&self) -> Option<bool> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, has_http2: Option<bool>) {
+    pub(super) fn set(&self, has_http2: Option<bool>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = has_http2;
     }
 }
@@ -174,7 +174,7 @@ fn may_be_settings(bytes: &[u8]) -> bool {
 }
 
 /// Does TLS with a client, and returns the protocol that was chosen (ALPN).
-async fn secure(
+pub(super) async fn secure(
     tls: &ServerTls,
     alpn: &[&[u8]],
     socket: NetStream,
@@ -187,7 +187,7 @@ async fn secure(
 }
 
 /// Resets a client of HTTP/2 whose target did not choose it.
-fn refused(client: &NetStream) -> Vec<String> {
+pub(super) fn refused(client: &NetStream) -> Vec<String> {
     let _ = client.set_zero_linger();
     vec!["the target does not choose HTTP/2 (ALPN h2), which the client speaks".to_owned()]
 }

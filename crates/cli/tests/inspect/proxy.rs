@@ -175,6 +175,30 @@ fn proxy_shows_what_is_inside_the_tls_of_named_hosts() {
 }
 
 #[test]
+fn proxy_speaks_the_version_that_both_sides_choose() {
+    let folder = folder("versions");
+    let server = serve(&["--tls-self-signed", "--h2"]);
+    let port = server.address.rsplit_once(':').unwrap().1;
+    let certificate = format!("{folder}/ca.pem");
+    let options = ["--decrypt", "*", "--ca-dir", &folder, "-k"];
+    let proxy = inspect(&[&PROXY[..], &options].concat());
+    let url = format!("wss://localhost:{port}/echo");
+    // The first time the target chooses, then it is known what it can.
+    for (http, expected) in
+        [("1", "GET /echo"), ("2", "CONNECT"), ("1", "GET /echo"), ("2", "CONNECT")]
+    {
+        let before = proxy.lines().len();
+        let (code, text) = echo(&proxy, &url, &["--ca", &certificate, "--http", http]);
+        assert_eq!((code, &*text), (Some(0), "by TLS\n"), "{:#?}", proxy.lines());
+        let lines = proxy.lines();
+        let requests = lines[before..].iter().filter(|line| line.contains(r#""event":"request""#));
+        let requests: Vec<_> = requests.collect();
+        assert!(requests.len() == 1 && requests[0].contains(expected), "{http}: {requests:#?}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn proxy_refuses_clients_of_a_target_that_it_does_not_trust() {
     let folder = folder("untrusted");
     let server = serve(&["--tls-self-signed"]);

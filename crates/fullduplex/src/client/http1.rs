@@ -71,13 +71,16 @@ impl Client {
 
     /// Does on a stream that is connected to the server of a URL what
     /// [`connect_transport`](Self::connect_transport) does then: TLS for `wss:`, and nothing for
-    /// `ws:`. Sends nothing else.
+    /// `ws:`. Offers these protocols (ALPN), and returns the one that the server chose; `None` if
+    /// it chose none, or if there is no TLS.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fullduplex::Error> {
     /// let client = fullduplex::Client::default();
     /// let stream = client.connect_transport("ws://echo.example:443/").await?;
-    /// let stream = client.connect_transport_over(stream, "wss://echo.example/").await?;
+    /// let alpn: &[&[u8]] = &[b"http/1.1"];
+    /// let secured = client.connect_transport_over(stream, "wss://echo.example/", alpn).await?;
+    /// let (stream, _chosen) = secured;
     /// # Ok(())
     /// # }
     /// ```
@@ -91,11 +94,13 @@ impl Client {
         &self,
         stream: impl Into<NetStream>,
         request: impl IntoClientRequest,
-    ) -> Result<NetStream, Error> {
+        protocols: &[&[u8]],
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         let ClientRequest { target, .. } = convert(request)?;
         // Pinned here, as a move into the limit would copy it.
-        let securing = pin!(self.connector.secure(stream.into(), &target, &[b"http/1.1"]));
-        Ok(within("connect_timeout", self.connect_timeout, securing).await??.stream)
+        let securing = pin!(self.connector.secure(stream.into(), &target, protocols));
+        let connected = within("connect_timeout", self.connect_timeout, securing).await??;
+        Ok((connected.stream, connected.alpn))
     }
 
     /// Connects as [`connect_transport`](Self::connect_transport), offers these protocols in its

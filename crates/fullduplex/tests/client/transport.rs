@@ -43,7 +43,7 @@ async fn transport_that_is_connected_becomes_one_in_tls() {
         let plain = client.connect_transport(&*format!("ws://localhost:{port}/")).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         let url = format!("{scheme}://{host}:{port}/");
-        let securing = client.connect_transport_over(plain, &*url);
+        let securing = client.connect_transport_over(plain, &*url, &[b"http/1.1"]);
         let accepting = async {
             match scheme {
                 "ws" => Ok(socket.into()),
@@ -56,7 +56,8 @@ async fn transport_that_is_connected_becomes_one_in_tls() {
             assert_eq!(error.kind(), fullduplex::ErrorKind::Tls, "{error}");
             continue;
         }
-        let (mut stream, mut peer) = (stream.unwrap(), peer.unwrap());
+        let ((mut stream, chosen), mut peer) = (stream.unwrap(), peer.unwrap());
+        assert_eq!(chosen.is_some(), scheme == "wss");
         stream.write_all(b"anything").await.unwrap();
         stream.flush().await.unwrap();
         let mut seen = [0; 8];

@@ -1,10 +1,13 @@
 //! The certificates of the hosts whose TLS is looked into, as they are needed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fullduplex::server::tls::{CertificateAuthority, ServerTls};
+
+use super::hosts::HostPort;
+use crate::inspect::versions::Versions;
 
 /// The most hosts whose certificates are kept.
 const MAX_KEPT: usize = 256;
@@ -20,13 +23,23 @@ pub(crate) struct Leaves {
 
 #[derive(Default)]
 struct Kept {
+    /// By the host and its port.
     by_host: HashMap<String, Leaf>,
     /// How often one was asked for.
     uses: u64,
 }
 
+/// A host whose TLS is looked into.
+#[derive(Clone)]
+pub(super) struct DecryptedHost {
+    /// The TLS of its clients.
+    pub(super) tls: ServerTls,
+    /// What is known of the host itself.
+    pub(super) versions: Arc<Versions>,
+}
+
 struct Leaf {
-    tls: ServerTls,
+    host: DecryptedHost,
     not_after: SystemTime,
     last_use: u64,
 }
@@ -36,18 +49,18 @@ impl Leaves {
         Self { authority, kept: Mutex::default() }
     }
 
-    /// Returns the TLS of a host.
-    pub(super) fn tls(&self, host: &str) -> Result<ServerTls, fullduplex::Error> {
+    /// Returns a host with its TLS.
+    pub(super) fn host(&self, to: &HostPort) -> Result<DecryptedHost, fullduplex::Error> {
         // Locked while one is made, so that each is made once. It takes less than a millisecond.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses += 1;
-        let uses = kept.uses;
+        let (uses, key) = (kept.uses, to.authority(None));
         let earliest = SystemTime::now() + MIN_VALIDITY;
-        if let Some(leaf) = kept.by_host.get_mut(host).filter(|leaf| leaf.not_after > earliest) {
+        if let Some(leaf) = kept.by_host.get_mut(&key).filter(|leaf| leaf.not_after > earliest) {
             leaf.last_use = uses;
-            return Ok(leaf.tls.clone());
+            return Ok(leaf.host.clone());
         }
-        let name = host.strip_suffix('.').unwrap_or(host);
+        let name = to.host.strip_suffix('.').unwrap_or(&to.host);
         let tls = ServerTls::builder().certificate(self.authority.issue([name])?).build()?;
         let not_after = tls.certificates().first().map_or(earliest, |info| info.not_after);
         if kept.by_host.len() >= MAX_KEPT {
@@ -55,9 +68,10 @@ impl Leaves {
             let oldest = oldest.map(|(host, _)| host.clone());
             oldest.map(|host| kept.by_host.remove(&host));
         }
-        let leaf = Leaf { tls: tls.clone(), not_after, last_use: uses };
-        kept.by_host.insert(host.to_owned(), leaf);
-        Ok(tls)
+        let made = DecryptedHost { tls, versions: Arc::default() };
+        let leaf = Leaf { host: made.clone(), not_after, last_use: uses };
+        kept.by_host.insert(key, leaf);
+        Ok(made)
     }
 }
 
@@ -68,7 +82,10 @@ mod tests {
     #[test]
     fn certificates_of_hosts_are_kept_in_bounded_number() {
         let leaves = Leaves::new(CertificateAuthority::new("Test").unwrap());
-        let expiry = |host: &str| leaves.tls(host).unwrap().certificates()[0].clone();
+        let expiry = |host: &str| {
+            let to = HostPort { host: host.into(), port: 443 };
+            leaves.host(&to).unwrap().tls.certificates()[0].clone()
+        };
         assert_eq!(expiry("a.example.").names, ["a.example"]);
         assert_eq!(expiry("127.0.0.1").names, [""; 0]);
         for number in 0..MAX_KEPT + 10 {
@@ -77,7 +94,7 @@ mod tests {
         }
         let kept = leaves.kept.lock().unwrap();
         assert_eq!(kept.by_host.len(), MAX_KEPT);
-        assert!(kept.by_host.contains_key("a.example."));
-        assert!(!kept.by_host.contains_key("127.0.0.1"));
+        assert!(kept.by_host.contains_key("a.example.:443"));
+        assert!(!kept.by_host.contains_key("127.0.0.1:443"));
     }
 }

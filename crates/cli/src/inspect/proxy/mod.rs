@@ -3,6 +3,7 @@
 
 pub(super) mod args;
 pub(super) mod authority;
+mod decrypt;
 mod hosts;
 mod leaves;
 mod request;
@@ -19,10 +20,11 @@ use fullduplex::{Client, Error, NetStream};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
+use self::decrypt::Both;
 use self::request::{ProxyRequest, RequestError};
 use super::event::{Event, TunnelContent};
 use super::observer::Observer;
-use super::opened::{Opened, TLS_TIMEOUT};
+use super::opened::Opened;
 use super::rewriting::Rewriting;
 use crate::client::connect_error;
 
@@ -31,9 +33,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The first byte of a connection with TLS: the type of a record (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 22;
-
-/// A fatal `handshake_failure` in place of the first record of a server (RFC 8446 §5.1, §6).
-const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
 /// The proxy of all connections.
 pub(super) struct Proxy {
@@ -118,44 +117,9 @@ impl Proxy {
             return Ok(Opened { is_blind: true, ..Opened::new(socket, target, rewriting) });
         };
         tell(TunnelContent::OpenedTls);
-        let (socket, target) = self.decrypt(client, socket, target, to, leaves).await?;
-        Ok(Opened::new(socket, target, rewriting))
-    }
-
-    /// Runs TLS with the target, and then with the client, so that the client's fails if the
-    /// target's does.
-    async fn decrypt(
-        &self,
-        client: &Client,
-        mut socket: NetStream,
-        target: NetStream,
-        to: &HostPort,
-        leaves: &Leaves,
-    ) -> Result<(NetStream, NetStream), Vec<String>> {
-        let url = format!("wss://{}/", to.authority(None));
-        let target = match client.connect_transport_over(target, &*url).await {
-            Ok(target) => target,
-            Err(error) => {
-                // Any answer of HTTP would be one that the target did not give.
-                let _ = socket.write_all(&HANDSHAKE_FAILURE).await;
-                let _ = socket.shutdown().await;
-                return Err(vec![target_line(&error)]);
-            }
-        };
-        let accepted = async {
-            let tls = leaves.tls(&to.host).map_err(|error| error.to_string())?;
-            let accepted = timeout(TLS_TIMEOUT, tls.accept(socket)).await;
-            let accepted = accepted.map_err(|_| "no TLS handshake within 10 s".to_owned())?;
-            accepted.map_err(|error| error.to_string())
-        };
-        match accepted.await {
-            Ok((socket, _)) => Ok((socket, target)),
-            Err(why) => {
-                let _ = target.set_zero_linger();
-                let hint = "  clients must trust the authority: fdx inspect ca says how";
-                Err(vec![why, hint.into()])
-            }
-        }
+        let both = Both { connector: client, client: socket, target, to };
+        let (socket, target, is_http2) = both.decrypt(leaves).await?;
+        Ok(Opened { is_http2, ..Opened::new(socket, target, rewriting) })
     }
 
     /// Returns whether a connection leads to where the proxy listens.
