@@ -195,6 +195,106 @@ on("payloads are decoded, by what they seem to be and as the user wants", async 
   await page.end();
 });
 
+on("messages are held, edited, dropped and sent as either side", async (relay, url) => {
+  const { socket, echo } = await client(`${relay}acted`);
+  const received = [];
+  socket.on("message", data => received.push(data.toString()));
+  const reads = async text => {
+    const ended = Date.now() + 10000;
+    while (!received.includes(text)) {
+      assert.ok(Date.now() < ended, `${text} is not among ${received}`);
+      await new Promise(done => setTimeout(done, 10));
+    }
+  };
+  await echo("before");
+  const page = await Page.open(url);
+  await page.counts(2);
+  const press = id => page.tab.waitForSelector(`#${id}`, { timeout: 10000 }).then(() => page.tab.$eval(`#${id}`, button => button.click()));
+  const held = async (count, text) => {
+    await page.until((count, text) => {
+      const all = [...document.querySelectorAll("#held .held")];
+      return all.length === count && (!text || all.some(each => each.textContent.includes(text)));
+    }, count, text);
+    return page.tab.$$eval("#held .held button", buttons => buttons.map(button => button.id));
+  };
+  const write = async text => {
+    await page.tab.$eval("#content-new", field => { field.value = ""; });
+    await page.tab.type("#content-new", text);
+  };
+  // A breakpoint on the filter: what matches is edited on its way back.
+  await page.tab.$eval("#filter", field => { field.value = "dir:in ~/price/"; field.dispatchEvent(new Event("input")); });
+  await press("breakpoint");
+  await page.until(() => document.getElementById("breakpoint").ariaPressed === "true");
+  socket.send('{"price":1}');
+  const [, edit] = await held(1, '{"price":1}');
+  await press(edit);
+  await page.until(() => document.getElementById("content-new").value === '{"price":1}');
+  await page.tab.screenshot({ path: join(screenshots, `${name}-inspect-held.png`) });
+  if (!await page.tab.evaluate(() => "axe" in window)) await page.tab.evaluate(axe);
+  const found = await page.tab.evaluate(() => window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa"] }));
+  assert.deepEqual(found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).join("; ")}`), []);
+  await write('{"price":2}');
+  await press("send");
+  await reads('{"price":2}');
+  await held(0);
+  await press("breakpoint");
+  await page.until(() => document.getElementById("breakpoint").ariaPressed === "false");
+  await page.filter("", 6);
+  // Paused: each frame waits, in both directions.
+  await press("pause");
+  await page.until(() => document.getElementById("pause").textContent === "Resume all");
+  socket.send("one");
+  const [, , drop] = await held(1, "one");
+  await press(drop);
+  await held(0);
+  socket.send("two");
+  const [pass] = await held(1, "two");
+  await press(pass);
+  await held(1, "two");
+  await press("pause");
+  await reads("two");
+  assert.ok(!received.includes("one"));
+  // A message as the server, one as the client, and one again.
+  await page.tab.$eval("#sockets button", button => button.click());
+  await press("compose");
+  await write("from the page");
+  await press("send");
+  await reads("from the page");
+  await page.tab.select("#as", "client");
+  await write("to the server");
+  await press("send");
+  await reads("to the server");
+  await page.tab.$$eval("[role=option]", rows => rows[0].click());
+  await press("resend");
+  await page.until(() => document.getElementById("content-new").value === "before");
+  await write("before, again");
+  await press("send");
+  await reads("before, again");
+  await page.until(() => document.querySelectorAll(".row.injected").length === 4);
+  const rows = await page.rows();
+  for (const row of [/\[dropped\] *one/, /\[replaced\] *\{"price":1\}/, /\[injected\] *\{"price":2\}/]) {
+    assert.ok(rows.some(text => row.test(text)), `${row} in ${rows.join("\n")}`);
+  }
+  await page.tab.screenshot({ path: join(screenshots, `${name}-inspect-acted.png`) });
+  // The end, and what is said after it.
+  const closed = once(socket, "close");
+  await page.tab.$eval("#sockets button", button => button.click());
+  await page.tab.$eval("#sockets button", button => button.click());
+  await press("compose");
+  await page.tab.select("#kind", "close");
+  await page.tab.$eval("#code", field => { field.value = "4001"; });
+  await write("by the page");
+  await press("send");
+  const [code, reason] = await closed;
+  assert.deepEqual([code, reason.toString()], [4001, "by the page"]);
+  await page.until(() => /ended|closed/.test(document.querySelector("#sockets small").textContent));
+  await press("cut-rst").catch(() => {});
+  await page.tab.select("#kind", "text");
+  await press("send");
+  await page.until(() => /ended|Close has passed/.test(document.getElementById("said").textContent));
+  await page.end();
+});
+
 on("20,000 messages are a list of what is in sight", async (relay, url) => {
   const { socket } = await client(relay);
   const page = await Page.open(url);

@@ -79,6 +79,7 @@ pub(crate) fn run() -> Outcome {
         peers.python("inspect_tshark.py", &[fdx]),
         peers.node("inspect_replay.mjs", &[fdx, &peers.chromium]),
         peers.python("inspect_http2.py", &[fdx, &peers.chromium, FIREFOX]),
+        peers.python("inspect_acting.py", &[fdx, &peers.chromium, FIREFOX]),
         peers.node("close_browser.mjs", &[fdx, &peers.chromium]),
         peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
         peers.python("python_client.py", &[&ws]),

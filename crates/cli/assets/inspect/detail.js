@@ -70,7 +70,7 @@ function drawDetail() {
   const content = contentOf(form);
   const labels = form === "hex" && header ? [element("pre", { id: "header" }, headerLines(header, detail.kind.split(" ")[0]))] : [];
   at("detail").replaceChildren(
-    element("div", { class: "tools" }, ...names.map(([name, label]) => button(`form-${name}`, label, () => { form = name; drawDetail(); }, String(name === form))), ...formatChoice(), button("copy", "Copy", () => copy(content))),
+    element("div", { class: "tools" }, ...names.map(([name, label]) => button(`form-${name}`, label, () => { form = name; drawDetail(); }, String(name === form))), ...formatChoice(), button("copy", "Copy", () => copy(content)), ...rowControls(detail)),
     ...(form === "decoded" && decoded.summary ? [element("p", { id: "summary" }, visible(decoded.summary))] : []),
     ...labels,
     element("pre", { id: "content" }, form === "hex" ? content : visible(content)),

@@ -1,5 +1,7 @@
 // What comes from fdx inspect, and what the user does.
 function take(batch) {
+  if (batch.acts) takeActs(batch.acts);
+  if (batch.answer) takeAnswer(batch.answer);
   if (batch.reset) { rows = []; shown = []; missed = 0; roundTrips.clear(); }
   if (batch.missed) missed += batch.missed;
   if (batch.filter !== undefined) {

@@ -12,6 +12,8 @@ function drawRows() {
   at("rows").style.height = `${shown.length * ROW}px`;
   if (at("follow").ariaPressed === "true") list.scrollTop = shown.length * ROW;
   at("empty").hidden = shown.length > 0;
+  // A list box without options is not one.
+  list.role = shown.length > 0 ? "listbox" : "region";
   at("row-count").textContent = `${shown.length}${missed ? ` (${missed} older ones are gone)` : ""}`;
   const first = Math.max(0, Math.floor(list.scrollTop / ROW) - 5);
   const last = Math.min(shown.length, first + Math.ceil(list.clientHeight / ROW) + 10);
@@ -37,7 +39,7 @@ function newRow() {
 function fillRow(one, row, index) {
   one.index = index;
   const attributes = {
-    class: `row ${row.d ?? ""} ${row.bad || row.ignored ? "violation" : ""}`, id: `row-${row.n}`,
+    class: `row ${row.d ?? ""} ${row.bad || row.ignored ? "violation" : ""} ${row.handling ?? ""}`, id: `row-${row.n}`,
     "aria-selected": String(row.n === chosenRow), "aria-posinset": index + 1, "aria-setsize": shown.length,
     style: `transform:translateY(${index * ROW}px)`,
   };
@@ -48,7 +50,7 @@ function fillRow(one, row, index) {
   one.shows = row;
   const way = { in: "↓", out: "↑" }[row.d] ?? "·";
   const wire = row.compressed ? `${size(row.wire)}→${size(row.len)}` : row.len === undefined ? "" : size(row.len);
-  const text = [row.bad && `⚠ ${row.bad}`, row.rtt !== undefined && `${(row.rtt / 1000).toFixed(1)} ms after the ping`, row.text].filter(Boolean).join("  ");
+  const text = [row.handling && `[${row.handling}]`, row.bad && `⚠ ${row.bad}`, row.rtt !== undefined && `${(row.rtt / 1000).toFixed(1)} ms after the ping`, row.text].filter(Boolean).join("  ");
   [`#${row.s}`, (row.at / 1e6).toFixed(3), way, row.kind, wire, text].forEach((content, k) => {
     if (one.texts[k].data !== content) one.texts[k].data = content;
   });

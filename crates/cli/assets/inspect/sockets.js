@@ -83,7 +83,7 @@ function drawSocketDetail(socket) {
   const side = which => `${which.frames} frames, ${which.messages} messages, ${size(which.wire)}${which.end ? `; ended: ${which.end}` : ""}`;
   const fields = list => list.map(([name, value]) => `${name}: ${value}`).join("\n");
   at("detail").replaceChildren(
-    element("div", { class: "tools" }, button("copy-command", "Copy as fdx connect", () => copy(asCommand(socket))), button("copy-script", "Copy as JavaScript", () => copy(asScript(socket)))),
+    element("div", { class: "tools" }, button("copy-command", "Copy as fdx connect", () => copy(asCommand(socket))), button("copy-script", "Copy as JavaScript", () => copy(asScript(socket))), ...socketControls(socket)),
     facts([["URL", socket.url], ["status", socket.status], ["subprotocol", socket.subprotocol], ["compression", socket.deflate], ["client", side(socket.client)], ["server", side(socket.server)],
       ["closed first", socket.close && `${socket.close.from}: ${socket.close.code} ${socket.close.reason}`]]),
     element("h2", {}, "Request"), element("pre", {}, fields(socket.request)), element("h2", {}, "Response"), element("pre", {}, fields(socket.response)));

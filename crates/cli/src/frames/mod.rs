@@ -14,7 +14,7 @@ use fullduplex_inspect::{Conversation, DecoderLimits};
 
 pub(crate) use self::line::{content, of_cut, of_frame};
 pub(crate) use self::output::FrameOutput;
-pub(crate) use self::reader::{CutEnd, FrameReader};
+pub(crate) use self::reader::{CutEnd, FrameReader, Unfinished};
 
 use crate::session::FrameSwitch;
 

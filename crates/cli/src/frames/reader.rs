@@ -24,7 +24,7 @@ pub(crate) enum CutEnd {
 
 /// The bytes of a direction after its last complete frame.
 #[derive(Default)]
-struct Unfinished {
+pub(crate) struct Unfinished {
     len: u64,
     /// The last of them, as many as a header has.
     last: Vec<u8>,
@@ -48,7 +48,7 @@ impl FrameReader {
         let unfinished = &mut self.unfinished[usize::from(sender == Role::Server)];
         unfinished.push(bytes);
         self.conversation.push(sender, bytes, at, |shown| {
-            unfinished.len = unfinished.len.saturating_sub(shown.frame.wire_len());
+            unfinished.complete(&shown);
             show(&shown, is_closing);
             is_closing |= shown.frame.opcode_name() == "close";
         });
@@ -58,6 +58,13 @@ impl FrameReader {
     pub(crate) fn skip(&mut self, sender: Role) {
         self.conversation.skip(sender);
         self.unfinished[usize::from(sender == Role::Server)] = Unfinished::default();
+    }
+
+    /// Returns the conversation, and what is unfinished of what `sender` sends. The caller gives
+    /// the bytes to the conversation, and counts them there, too.
+    pub(crate) fn parts(&mut self, sender: Role) -> (&mut Conversation, &mut Unfinished) {
+        let unfinished = &mut self.unfinished[usize::from(sender == Role::Server)];
+        (&mut self.conversation, unfinished)
     }
 
     /// Ends the direction of `sender`. Returns what was cut.
@@ -71,10 +78,15 @@ impl FrameReader {
 }
 
 impl Unfinished {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
         self.last.extend_from_slice(&bytes[bytes.len().saturating_sub(MAX_HEADER)..]);
         self.last.drain(..self.last.len().saturating_sub(MAX_HEADER));
+    }
+
+    /// Takes a frame that is complete.
+    pub(crate) fn complete(&mut self, shown: &ConversationFrame) {
+        self.len = self.len.saturating_sub(shown.frame.wire_len());
     }
 
     /// Returns the beginning of a header, if no more is unfinished.

@@ -18,9 +18,10 @@ use crate::serve::tls_args::ListenTlsArgs;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Clients connect to the address of --listen in place of the target. All bytes pass as they come, in
-both directions, and are shown: heads, each frame with its header, messages decompressed, round
-trips of Pings, the rule that a frame breaks, who closed first and how the transport ended. The one
-change is Host, which becomes the target's. With --proxy each client says which target it wants.
+both directions, unless an option or the page changes them. They are shown: heads, each frame with
+its header, messages decompressed, round trips of Pings, the rule that a frame breaks, who closed
+first and how the transport ended. The one other change is Host, which becomes the target's.
+With --proxy each client says which target it wants.
 
 Exit codes:
   1  the address is in use, or a file is missing or can't be used

@@ -27,7 +27,7 @@ pub(super) async fn follow(args: &Args, path: &Path) -> Result<ConnectOutcome, S
     let mut program = Program::connect(path)
         .await
         .map_err(|why| (format!("--attach unix:{shown}: {why}"), ConnectOutcome::NoConnection))?;
-    let (sinks, page) = sinks(&args.shared).map_err(|why| (why, ConnectOutcome::LocalIo))?;
+    let (sinks, page) = sinks(&args.shared, false).map_err(|why| (why, ConnectOutcome::LocalIo))?;
     let mut signals = EndSignals::new();
     let print = |text: &str| line(args.shared.json, &printable(text));
     if let Some(url) = &page {

@@ -3,6 +3,8 @@
 //! Bytes pass as they come. What one end takes not, is not read from the other. The regular end of
 //! a direction becomes one, and any other end a reset.
 
+mod acting;
+
 use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::act::{CutKind, SocketControl};
 use super::exchange::Exchange;
 use super::transport::Transport;
 
@@ -67,9 +70,11 @@ pub(super) async fn pass<C: Transport, T: Transport>(
     exchange: Exchange,
     stop: impl Future<Output = ()>,
 ) {
+    let control = exchange.observer.control().cloned();
     let lanes = Lanes { exchange: Mutex::new(exchange), answered: Notify::new() };
     let (mut client_read, mut client_write) = client.split();
     let (mut target_read, mut target_write) = target.split();
+    let mut is_ended = false;
     let failure = {
         let requests = pin!(lanes.requests::<C, T>(&mut client_read, &mut target_write));
         let responses = pin!(lanes.responses::<C, T>(&mut target_read, &mut client_write));
@@ -79,9 +84,26 @@ pub(super) async fn pass<C: Transport, T: Transport>(
                 lanes.lock().observer.note("reset, as fdx ends");
                 Some(Failure { cause: None, side: None })
             }
+            kind = cut(control.as_deref()) => {
+                is_ended = kind == CutKind::End;
+                lanes.lock().observer.note(if is_ended { "ended by fdx" } else { "reset by fdx" });
+                Some(Failure { cause: None, side: None })
+            }
         }
     };
-    if let Some(Failure { cause, side }) = failure {
+    if is_ended {
+        let ends = async {
+            tokio::join!(
+                end_both(&mut client_read, &mut client_write),
+                end_both(&mut target_read, &mut target_write)
+            )
+        };
+        // What has not ended by then is reset.
+        is_ended = timeout(LAST_BYTES_TIMEOUT, Box::pin(ends)).await.is_ok();
+    }
+    if let Some(Failure { cause, side }) = failure
+        && !is_ended
+    {
         if let (Some(cause), Some(side)) = (&cause, side) {
             let how = if side == Role::Client { C::failure(cause) } else { T::failure(cause) };
             lanes.lock().observer.end(side, &how);
@@ -90,6 +112,21 @@ pub(super) async fn pass<C: Transport, T: Transport>(
         T::reset(target_read, target_write, cause.as_ref());
     }
     lanes.lock().observer.close();
+}
+
+/// Waits until the connection is to be cut, if something acts on it.
+async fn cut(control: Option<&SocketControl>) -> CutKind {
+    match control {
+        Some(control) => control.cut.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends what is sent to a side, and waits until that side has ended, too.
+async fn end_both(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) {
+    // One that has failed has ended.
+    let _ = to.shutdown().await;
+    while read_some(from).await.is_ok_and(|bytes| !bytes.is_empty()) {}
 }
 
 /// Waits for both directions, or until one side fails that sends. Returns what has failed first.
@@ -143,6 +180,9 @@ impl Lanes {
             return write_failed::<T>(Role::Server, error);
         }
         loop {
+            if let Some(acting) = self.acting() {
+                return Box::pin(self.act::<C, T>(Role::Client, from, to, held, acting)).await;
+            }
             let is_held = self.lock().is_held();
             let answered = async {
                 if is_held {
@@ -166,6 +206,9 @@ impl Lanes {
                     held.extend(bytes);
                 }
                 Some(end) => return self.end_requests::<C, T>(end, held, to).await,
+            }
+            if self.acting().is_some() {
+                continue;
             }
             if let Err(error) = self.pass_requests(&mut held, to).await {
                 return write_failed::<T>(Role::Server, error);
@@ -230,12 +273,17 @@ impl Lanes {
         to: &mut C::Writer,
     ) -> LaneEnd {
         loop {
+            // On a stream of HTTP/2 a WebSocket is open from the beginning.
+            if let Some(acting) = self.acting() {
+                return Box::pin(self.act::<T, C>(Role::Server, from, to, Vec::new(), acting))
+                    .await;
+            }
             let read = tokio::select! {
                 biased;
                 read = read_some(from) => read,
                 error = failure::<C>(to) => return write_failed::<C>(Role::Client, error),
             };
-            let bytes = match read {
+            let mut bytes = match read {
                 Ok(bytes) if !bytes.is_empty() => bytes,
                 end => {
                     self.lock().end_responses();
@@ -243,6 +291,18 @@ impl Lanes {
                     return self.end::<T, C>(Role::Server, end.map(drop), to).await;
                 }
             };
+            if self.lock().observer.control().is_some() {
+                // What follows the head of an answer passes as the rules say.
+                match self.pass_answers(&mut bytes, to).await {
+                    Ok(None) if bytes.is_empty() => continue,
+                    Ok(None) => {}
+                    Ok(Some(acting)) => {
+                        return Box::pin(self.act::<T, C>(Role::Server, from, to, bytes, acting))
+                            .await;
+                    }
+                    Err(error) => return write_failed::<C>(Role::Client, error),
+                }
+            }
             if T::is_at_end(from) {
                 C::expect_end(to);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fullduplex::Role;
 use fullduplex_inspect::recording::RecordedOpening;
-use fullduplex_inspect::store::Retention;
+use fullduplex_inspect::store::{Handling, Retention};
 use fullduplex_inspect::{ConversationFrame, DecoderLimits};
 
 use super::head::{Change, Head};
@@ -61,6 +61,7 @@ pub(super) enum Event<'a> {
         shown: &'a ConversationFrame,
         /// Whether there was a Close before it.
         is_answer: bool,
+        handling: Handling,
         /// What is left of its payload.
         retention: Retention,
     },
@@ -142,6 +143,16 @@ impl<P: Deref<Target: Sink> + Send + Sync> Sink for P {
 
     fn finish(&self) {
         (**self).finish();
+    }
+}
+
+/// Returns what became of a frame that did not pass as it came.
+pub(super) fn handling_name(handling: Handling) -> Option<&'static str> {
+    match handling {
+        Handling::Dropped => Some("dropped"),
+        Handling::Replaced => Some("replaced"),
+        Handling::Injected => Some("injected"),
+        _ => None,
     }
 }
 

@@ -202,12 +202,17 @@ impl Exchange {
 
     /// Takes bytes of the server, which pass as they come.
     pub(super) fn push_response(&mut self, mut input: &[u8]) {
-        while !input.is_empty() {
-            if self.is_switched {
-                return self.observer.push(Role::Server, input);
-            }
+        self.push_response_head(&mut input);
+        if !input.is_empty() {
+            self.observer.push(Role::Server, input);
+        }
+    }
+
+    /// Takes bytes of the server from the beginning of the input until the switch.
+    pub(super) fn push_response_head(&mut self, input: &mut &[u8]) {
+        while !input.is_empty() && !self.is_switched {
             match &mut self.response {
-                Message::Head(head) => match take_head(std::mem::take(head), &mut input) {
+                Message::Head(head) => match take_head(std::mem::take(head), input) {
                     TakenHead::Part(part) => self.response = Message::Head(part),
                     TakenHead::Whole(bytes) => self.response_head(bytes),
                     TakenHead::TooLong(_) => {
@@ -216,7 +221,7 @@ impl Exchange {
                 },
                 Message::Body(body, len) => {
                     let before = input.len();
-                    let step = body.push(&mut input);
+                    let step = body.push(input);
                     *len += (before - input.len()) as u64;
                     let len = *len;
                     match step {
@@ -309,6 +314,7 @@ mod tests {
 
     use super::super::event::Sink;
     use super::super::head::MAX_HEAD;
+    use super::super::observer::Sinks;
     use super::*;
 
     /// Keeps a line of each event.
@@ -334,6 +340,7 @@ mod tests {
     fn exchange(rewrites_origin: bool) -> (Exchange, Arc<Mutex<Vec<String>>>) {
         let kept = Arc::<Mutex<Vec<String>>>::default();
         let sinks: Arc<[Box<dyn Sink>]> = Arc::new([Box::new(Kept(kept.clone()))]);
+        let sinks = Sinks::new(sinks, None);
         let rewriting = Rewriting {
             scheme: "wss",
             authority: "target.example".into(),

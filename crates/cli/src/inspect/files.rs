@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fullduplex_inspect::har::{self, HarMessage, HarSocket};
 use fullduplex_inspect::recording::{HEADER, REDACTED_HEADER, Record, RecordKind};
+use fullduplex_inspect::store::Handling;
 
 use super::event::{Event, Sink};
 use crate::base::records::create_private;
@@ -124,6 +125,8 @@ impl Sink for HarFile {
                     HarSocket { opening: (*opening).clone(), messages: Vec::new() },
                 );
             }
+            // It has what both sides sent.
+            Event::Frame { handling: Handling::Injected, .. } => {}
             Event::Frame { shown, .. } => {
                 let Some(message) = &shown.frame.message else { return };
                 let mut kept = self.lock();

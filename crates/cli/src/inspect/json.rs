@@ -10,7 +10,7 @@ use fullduplex_inspect::store::Retention;
 use fullduplex_inspect::{ConversationFrame, InflationStop, Message};
 use serde_json::{Value, json};
 
-use super::event::{Event, Summary, TunnelContent, name};
+use super::event::{Event, Summary, TunnelContent, handling_name, name};
 use super::head::Head;
 use crate::frames::CutEnd;
 
@@ -52,7 +52,13 @@ pub(super) fn line(number: u64, at: Duration, event: &Event<'_>) -> Option<Strin
             json!({"event": "open", "url": opening.url, "deflate": deflate})
         }
         Event::Bytes { .. } | Event::Refused(_) => return None,
-        Event::Frame { shown, retention, .. } => frame(shown, *retention),
+        Event::Frame { shown, handling, retention, .. } => {
+            let mut object = frame(shown, *retention);
+            if let Some(handling) = handling_name(*handling) {
+                object["handling"] = handling.into();
+            }
+            object
+        }
         Event::Lost { sender, bytes } => {
             json!({"event": "lost", "from": name(*sender), "bytes": bytes})
         }

@@ -1,8 +1,9 @@
 //! `fdx inspect`: a relay or a proxy that shows what clients and servers send each other, and
-//! changes nothing.
+//! changes nothing unless an option or the page says so.
 
 mod absolute;
 mod accept;
+mod act;
 mod args;
 #[cfg(unix)]
 mod attach;
@@ -77,6 +78,7 @@ async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal
     let url = args.to.as_deref().unwrap_or("wss://localhost/");
     let client = args.shared.client(url).map_err(|error| (error.to_string(), error.outcome()))?;
     check(&client, url).await?;
+    args.shared.act.rules().map_err(|why| (why, ConnectOutcome::Usage))?;
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
     let listen = args.listen();
     let session = BoundSession::new(&args.shared, listen, &mut systemd).map_err(of_system)?;

@@ -1,13 +1,18 @@
 //! The observer of one connection: it has all that is seen decoded, and tells those who want it.
 
+mod editing;
+
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fullduplex::Role;
 use fullduplex_inspect::recording::RecordedOpening;
-use fullduplex_inspect::store::Retention;
-use fullduplex_inspect::{Conversation, DecoderLimits};
+use fullduplex_inspect::store::{Handling, Retention};
+use fullduplex_inspect::{Conversation, ConversationFrame, DecoderLimits};
 
+use self::editing::Editing;
+use super::act::{Acting, SocketControl};
 use super::event::{Event, Sink, Summary};
 use super::head::Head;
 use crate::frames::FrameReader;
@@ -16,8 +21,26 @@ use crate::frames::FrameReader;
 /// between two steps of its connection, so that it delays no other for long.
 const MAX_INFLATED: u64 = 64 << 20;
 
-/// The sinks of what is seen.
-pub(super) type Sinks = Arc<[Box<dyn Sink>]>;
+/// The sinks of what is seen, and what acts on it.
+#[derive(Clone)]
+pub(super) struct Sinks {
+    sinks: Arc<[Box<dyn Sink>]>,
+    acting: Option<Arc<Acting>>,
+}
+
+impl Sinks {
+    pub(super) fn new(sinks: impl Into<Arc<[Box<dyn Sink>]>>, acting: Option<Arc<Acting>>) -> Self {
+        Self { sinks: sinks.into(), acting }
+    }
+}
+
+impl Deref for Sinks {
+    type Target = [Box<dyn Sink>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.sinks
+    }
+}
 
 /// The observer of a connection.
 pub(super) struct Observer {
@@ -28,6 +51,9 @@ pub(super) struct Observer {
     summary: Summary,
     /// Whether each direction has ended: the client's, the server's.
     ended: [bool; 2],
+    /// The control of the WebSocket, also before it is open, if something acts on it.
+    control: Option<Arc<SocketControl>>,
+    editing: Option<Box<Editing>>,
 }
 
 /// The time since a connection was accepted.
@@ -51,21 +77,26 @@ impl Observer {
     pub(super) fn new(number: u64, sinks: Sinks) -> Self {
         let accepted_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock = Clock::Accepted(Instant::now(), whole_micros(accepted_at));
-        Self { number, clock, sinks, frames: None, summary: Summary::default(), ended: [false; 2] }
+        let control = sinks.acting.as_ref().map(|acting| acting.control(number));
+        Self::with_clock(number, sinks, clock, control)
+    }
+
+    fn with_clock(
+        number: u64,
+        sinks: Sinks,
+        clock: Clock,
+        control: Option<Arc<SocketControl>>,
+    ) -> Self {
+        let (frames, summary, ended) = (None, Summary::default(), [false; 2]);
+        Self { number, clock, sinks, frames, summary, ended, control, editing: None }
     }
 
     /// Creates the observer of a WebSocket that another program sees, and begins to decode its
     /// frames.
     pub(super) fn of_recording(number: u64, sinks: Sinks, opening: &RecordedOpening) -> Self {
         let clock = Clock::Said(Duration::ZERO);
-        let mut this = Self {
-            number,
-            clock,
-            sinks,
-            frames: None,
-            summary: Summary::default(),
-            ended: [false; 2],
-        };
+        // Nothing acts on it.
+        let mut this = Self::with_clock(number, sinks, clock, None);
         if let Some((request, response)) = heads(opening) {
             this.tell(&Event::Request { head: &request, changes: &[] });
             this.tell(&Event::Response(&response));
@@ -106,11 +137,23 @@ impl Observer {
             .max_payload(max_payload.unwrap_or_default());
         let conversation = Conversation::new().with_limits(limits).with_deflate(opening.deflate());
         self.frames = Some(FrameReader::new(conversation));
+        if let (Some(acting), Some(control)) = (&self.sinks.acting, &self.control) {
+            self.editing = Some(Box::new(Editing::new(acting, control, opening)));
+        }
+    }
+
+    /// Returns the control of the WebSocket, also before it is open, if something acts on it.
+    pub(super) fn control(&self) -> Option<&Arc<SocketControl>> {
+        self.control.as_ref()
     }
 
     /// Tells of a request to open a WebSocket, and of an answer that opens none.
     pub(super) fn refuse(&self, url: String, request: &Head, response: &Head) {
-        self.tell(&Event::Refused(&self.opening(url, request, response)));
+        let opening = self.opening(url, request, response);
+        self.tell(&Event::Refused(&opening));
+        if let Some(acting) = &self.sinks.acting {
+            acting.refuse(self.number, &opening);
+        }
     }
 
     fn opening(&self, url: String, request: &Head, response: &Head) -> RecordedOpening {
@@ -143,20 +186,7 @@ impl Observer {
         let Some(frames) = frames.as_mut().filter(|_| !bytes.is_empty()) else { return };
         tell(sinks, *number, at, &Event::Bytes { sender, bytes });
         frames.push(sender, bytes, at, |shown, is_answer| {
-            let side = usize::from(sender == Role::Server);
-            summary.frames[side] += 1;
-            summary.messages[side] += u64::from(shown.frame.message.is_some());
-            summary.violations += u64::from(shown.frame.violation.is_some());
-            if shown.frame.opcode_name() == "close" && summary.first_close.is_none() {
-                let close = shown.frame.close().map(|(code, reason)| (code.get(), reason));
-                summary.first_close = Some((sender, close));
-            }
-            tell(
-                sinks,
-                *number,
-                at,
-                &Event::Frame { shown, is_answer, retention: Retention::Kept },
-            );
+            show(sinks, *number, summary, (shown, is_answer, Handling::Passed));
         });
     }
 
@@ -192,6 +222,9 @@ impl Observer {
     /// Ends the connection.
     pub(super) fn close(&self) {
         self.tell(&Event::Closed(&self.summary));
+        if let (Some(acting), Some(control)) = (&self.sinks.acting, &self.control) {
+            acting.close(control);
+        }
     }
 }
 
@@ -213,6 +246,28 @@ fn heads(opening: &RecordedOpening) -> Option<(Head, Head)> {
     };
     let request = head(format!("{method} {target} {version}"), &opening.request)?;
     Some((request, head(format!("{version} {status}"), &opening.response)?))
+}
+
+/// Counts a frame, and tells the sinks of it.
+fn show(
+    sinks: &Sinks,
+    number: u64,
+    summary: &mut Summary,
+    (shown, is_answer, handling): (&ConversationFrame, bool, Handling),
+) {
+    if handling != Handling::Injected {
+        let side = usize::from(shown.sender == Role::Server);
+        summary.frames[side] += 1;
+        summary.messages[side] += u64::from(shown.frame.message.is_some());
+        summary.violations += u64::from(shown.frame.violation.is_some());
+        if shown.frame.opcode_name() == "close" && summary.first_close.is_none() {
+            let close = shown.frame.close().map(|(code, reason)| (code.get(), reason));
+            summary.first_close = Some((shown.sender, close));
+        }
+    }
+    let retention = Retention::Kept;
+    let event = Event::Frame { shown, is_answer, handling, retention };
+    tell(sinks, number, shown.frame.ended, &event);
 }
 
 fn tell(sinks: &[Box<dyn Sink>], number: u64, at: Duration, event: &Event<'_>) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fullduplex::Role;
 use fullduplex_inspect::store::Retention;
 
-use super::event::{Event, Sink, Summary, TunnelContent, name};
+use super::event::{Event, Sink, Summary, TunnelContent, handling_name, name};
 use super::head::{Change, Head, START_LINE};
 use super::json;
 use crate::base::lines::{Lines, missed_line};
@@ -98,8 +98,11 @@ fn lines(event: &Event<'_>) -> Vec<(char, String)> {
                 .map(|line| (mark(*sender), line))
                 .collect()
         }
-        Event::Frame { shown, is_answer, retention } => {
+        Event::Frame { shown, is_answer, handling, retention } => {
             let mut line = frames::of_frame(shown, *is_answer);
+            if let Some(handling) = handling_name(*handling) {
+                line = format!("[{handling}] {line}");
+            }
             if let Some(content) = frames::content(shown) {
                 line.push_str(&content);
             }

@@ -20,7 +20,7 @@ const MAX_WAITING: u64 = 1 << 20;
 pub(super) async fn show(args: &Args, path: &Path) -> Result<ConnectOutcome, StartError> {
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
     let is_json = args.shared.json;
-    let (sinks, page) = sinks(&args.shared).map_err(of_system)?;
+    let (sinks, page) = sinks(&args.shared, false).map_err(of_system)?;
     if let Some(url) = &page {
         line(is_json, &format!("page at {url}"));
     }

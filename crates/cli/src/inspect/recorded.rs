@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fullduplex_inspect::recording::{Record, RecordKind};
 
@@ -87,7 +87,7 @@ impl RecordingFile {
         if is_redacted {
             sinks = vec![Box::new(Redacted::new(sinks))];
         }
-        let sinks: Sinks = Arc::from(sinks);
+        let sinks = Sinks::new(sinks, None);
         Ok(Self { sockets: Mutex::new(RecordedSockets::new(sinks.clone())), sinks })
     }
 

@@ -6,7 +6,7 @@ use fullduplex::{MessageKind, Role};
 use fullduplex_inspect::proto::frame::OpCode;
 use fullduplex_inspect::recording::{RecordedOpening, frame_bytes};
 use fullduplex_inspect::redaction::{HIDDEN, Redaction, redact_text};
-use fullduplex_inspect::store::Retention;
+use fullduplex_inspect::store::{Handling, Retention};
 use fullduplex_inspect::{ConversationFrame, Frame};
 
 use super::event::{Event, Sink, Summary};
@@ -55,13 +55,22 @@ impl Redacted {
         opening
     }
 
-    fn frame(&self, number: u64, at: Duration, shown: &ConversationFrame, is_answer: bool) {
+    fn frame(
+        &self,
+        number: u64,
+        at: Duration,
+        shown: &ConversationFrame,
+        (is_answer, handling): (bool, Handling),
+    ) {
         let mut shown = shown.clone();
         let retention = self.redaction.apply_to_frame(&mut shown.frame);
-        if let Some(bytes) = made_frame(shown.sender, &shown.frame, retention) {
+        if handling != Handling::Injected
+            && let Some(bytes) = made_frame(shown.sender, &shown.frame, retention)
+        {
             self.tell(number, at, &Event::Bytes { sender: shown.sender, bytes: &bytes });
         }
-        self.tell(number, at, &Event::Frame { shown: &shown, is_answer, retention });
+        let event = Event::Frame { shown: &shown, is_answer, handling, retention };
+        self.tell(number, at, &event);
     }
 
     fn summary(&self, summary: &Summary) -> Summary {
@@ -98,7 +107,9 @@ impl Sink for Redacted {
                 self.tell(number, at, &Event::Refused(&self.opening(opening)));
             }
             Event::Bytes { .. } => {}
-            Event::Frame { shown, is_answer, .. } => self.frame(number, at, shown, *is_answer),
+            Event::Frame { shown, is_answer, handling, .. } => {
+                self.frame(number, at, shown, (*is_answer, *handling));
+            }
             Event::Closed(summary) => {
                 self.tell(number, at, &Event::Closed(&self.summary(summary)));
             }
@@ -179,7 +190,8 @@ mod tests {
         let mut push = |sender, bytes: &[u8]| {
             conversation.push(sender, bytes, Duration::ZERO, |shown| {
                 let retention = Retention::Kept;
-                let event = Event::Frame { shown: &shown, is_answer: false, retention };
+                let handling = Handling::Passed;
+                let event = Event::Frame { shown: &shown, is_answer: false, handling, retention };
                 redacted.take(1, Duration::ZERO, &event);
             });
         };

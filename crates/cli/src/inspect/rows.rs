@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fullduplex_inspect::store::{Handling, Row, RowKind, Store, StoreConfig};
+use fullduplex_inspect::store::{Row, RowKind, Store, StoreConfig};
 
 use super::event::{Event, name};
 use super::output::lost;
@@ -31,8 +31,8 @@ impl SocketRows {
                 self.sockets.insert(number, self.store.open((*opening).clone()));
                 None
             }
-            Event::Frame { shown, retention: kept, .. } => {
-                let mut row = Row::frame(id, (*shown).clone(), Handling::Passed);
+            Event::Frame { shown, handling, retention: kept, .. } => {
+                let mut row = Row::frame(id, (*shown).clone(), *handling);
                 if let RowKind::Frame { retention, .. } = &mut row.kind {
                     *retention = *kept;
                 }
@@ -48,10 +48,25 @@ impl SocketRows {
             Event::End { sender, how } => socket.map(|socket| Row::end(socket, at, *sender, *how)),
             Event::Note(text) => Some(Row::note(id, at, *text)),
             Event::Closed(_) => {
-                self.sockets.remove(&number);
+                self.forget(number);
                 None
             }
             _ => None,
         }
+    }
+
+    /// Ends what was opened on a connection.
+    pub(super) fn forget(&mut self, number: u64) {
+        self.sockets.remove(&number);
+    }
+
+    /// Returns the number of a connection's WebSocket in the store.
+    pub(super) fn socket_of(&self, number: u64) -> Option<u64> {
+        self.sockets.get(&number).copied()
+    }
+
+    /// Returns the connection of a WebSocket that has not ended.
+    pub(super) fn connection_of(&self, socket: u64) -> Option<u64> {
+        self.sockets.iter().find(|(_, id)| **id == socket).map(|(number, _)| *number)
     }
 }

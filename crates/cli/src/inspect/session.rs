@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::Client;
+use fullduplex_inspect::redaction::Redaction;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{interval, sleep, timeout};
 
 use super::accept::{Relay, Way};
+use super::act::Acting;
 use super::event::Sink;
 use super::files::{FLUSH_EVERY, HarFile, Recorder};
 use super::filtered::Filtered;
@@ -65,7 +67,7 @@ impl BoundSession {
         }
         let bound = listen.bind(systemd, None)?;
         let addresses = bound.iter().map(|bound| bound.address.clone()).collect();
-        let (sinks, page) = sinks(shared)?;
+        let (sinks, page) = sinks(shared, true)?;
         let permits = limit.max_connections.map_or(Semaphore::MAX_PERMITS, |max| max as usize);
         Ok(Self { bound, addresses, sinks, page, permits })
     }
@@ -147,8 +149,16 @@ pub(super) async fn flush(sinks: &Sinks) -> Infallible {
     }
 }
 
-/// Returns the sinks of what is seen, and the URL of the page.
-pub(super) fn sinks(args: &SharedArgs) -> Result<(Sinks, Option<String>), String> {
+/// Returns the sinks of what is seen, with what acts on it if something can, and the URL of the
+/// page.
+pub(super) fn sinks(args: &SharedArgs, can_act: bool) -> Result<(Sinks, Option<String>), String> {
+    let (rules, mut acting) = (args.act.rules()?, None);
+    if can_act {
+        let redaction = args.redact.then(Redaction::default);
+        acting = Acting::new(rules, args.page.is_some(), redaction);
+    } else if !rules.is_empty() {
+        return Err("nothing passes here that could be held, changed, delayed or cut".into());
+    }
     let max_memory = (args.max_memory as usize).saturating_mul(1 << 20);
     let mut output: Box<dyn Sink> =
         if args.json { Box::new(JsonOutput) } else { Box::new(TextOutput) };
@@ -169,11 +179,11 @@ pub(super) fn sinks(args: &SharedArgs) -> Result<(Sinks, Option<String>), String
     let mut url = None;
     if let Some(address) = &args.page {
         let kept = Arc::new(Kept::new(max_memory));
-        url = Some(page::serve(address, kept.clone())?);
+        url = Some(page::serve(address, kept.clone(), acting.clone())?);
         sinks.push(Box::new(kept));
     }
     if args.redact {
         sinks = vec![Box::new(Redacted::new(sinks))];
     }
-    Ok((sinks.into(), url))
+    Ok((Sinks::new(sinks, acting), url))
 }

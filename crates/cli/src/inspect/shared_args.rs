@@ -8,6 +8,7 @@ use fullduplex::client::Proxies;
 use fullduplex::{Client, HandshakeLimits};
 use fullduplex_inspect::filter::Filter;
 
+use super::act::ActArgs;
 use crate::base::values;
 use crate::client::{self, ResolveArgs, SetupError, TlsArgs};
 use crate::serve::listen::Address;
@@ -60,6 +61,8 @@ pub(crate) struct SharedArgs {
     /// By default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say.
     #[arg(long, value_name = "URL", value_parser = client::proxy, help_heading = "Target")]
     pub(super) via: Option<Proxies>,
+    #[command(flatten)]
+    pub(super) act: ActArgs,
     #[command(flatten)]
     resolve: ResolveArgs,
     #[command(flatten)]

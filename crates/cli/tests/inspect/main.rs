@@ -3,6 +3,7 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+mod act;
 #[cfg(unix)]
 mod attach;
 #[path = "../common/mod.rs"]

@@ -3,6 +3,7 @@
 //! It listens on loopback addresses only, and answers only requests with the token of its URL, for
 //! an IP address or localhost, and from pages of its own origin.
 
+mod controls;
 mod decoded;
 mod kept;
 mod reader;
@@ -30,6 +31,7 @@ use tower_service::Service;
 
 pub(super) use self::kept::Kept;
 
+use super::act::Acting;
 use crate::serve::listen::{Address, SystemdListeners};
 
 /// The page, with its scripts in the order in which they run.
@@ -41,6 +43,7 @@ const PAGE: &str = concat!(
     include_str!("../../../assets/inspect/sockets.js"),
     include_str!("../../../assets/inspect/header.js"),
     include_str!("../../../assets/inspect/detail.js"),
+    include_str!("../../../assets/inspect/controls.js"),
     include_str!("../../../assets/inspect/live.js"),
     "</script>\n</body>\n</html>\n",
 );
@@ -53,14 +56,19 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 
 /// The most connections to the page. They are not part of `--max-connections`.
 const MAX_CONNECTIONS: u32 = 64;
 
-/// The most bytes of a message of the page: a filter.
-const MAX_MESSAGE: u64 = 64 << 10;
+/// The most bytes of a message of the page: a message to be sent, in hexadecimal, or in JSON with
+/// escapes.
+const MAX_MESSAGE: u64 = 8 << 20;
 
 /// The bytes of the token.
 const TOKEN: usize = 16;
 
 /// Serves the page, and returns its URL.
-pub(super) fn serve(address: &Address, kept: Arc<Kept>) -> Result<String, String> {
+pub(super) fn serve(
+    address: &Address,
+    kept: Arc<Kept>,
+    acting: Option<Arc<Acting>>,
+) -> Result<String, String> {
     if !address.is_local() {
         return Err(format!("--page: {address} is not a loopback address"));
     }
@@ -77,13 +85,13 @@ pub(super) fn serve(address: &Address, kept: Arc<Kept>) -> Result<String, String
     let server = Server::from_listener(bound.listener).config(config);
     let server = server.max_message_size(MAX_MESSAGE).service(pages);
     tokio::spawn(server.serve_handshakes(move |handshake: Handshake| {
-        let (kept, token) = (kept.clone(), token.clone());
+        let (kept, acting, token) = (kept.clone(), acting.clone(), token.clone());
         async move {
             let uri = handshake.request().uri();
             if uri.path() != "/live" || !has_token(uri, &token) {
                 drop(handshake.respond(refusal()).await);
             } else if let Ok(websocket) = handshake.accept().await {
-                reader::show(websocket, &kept).await;
+                reader::show(websocket, &kept, acting.as_ref()).await;
             }
         }
     }));

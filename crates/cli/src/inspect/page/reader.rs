@@ -1,5 +1,6 @@
 //! A page that is open: what it has seen of the store, and what it asks for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::{Message, WebSocket};
@@ -9,9 +10,11 @@ use fullduplex_inspect::store::Store;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until};
 
+use super::controls::Controls;
 use super::decoded::decoded;
 use super::kept::Kept;
 use super::values;
+use crate::inspect::act::Acting;
 
 /// The most rows that are sent at once.
 const MAX_ROWS: usize = 500;
@@ -33,39 +36,59 @@ struct View {
 }
 
 /// Sends what is seen to a page until it ends.
-pub(super) async fn show(mut websocket: WebSocket, kept: &Kept) {
+pub(super) async fn show(mut websocket: WebSocket, kept: &Kept, acting: Option<&Arc<Acting>>) {
     let mut changes = kept.changes();
+    let mut controls = acting.map(Controls::new);
     let mut view = View { filter: Filter::default(), next: 0, revision: 0, is_new: true };
     loop {
         changes.mark_unchanged();
         let (batch, is_behind) = view.batch(&kept.lock().store);
-        if let Some(batch) = batch
-            && websocket.send(batch.to_string()).await.is_err()
-        {
-            return;
+        let state = controls.as_mut().and_then(|controls| controls.state(kept));
+        for message in batch.into_iter().chain(state) {
+            if websocket.send(message.to_string()).await.is_err() {
+                return;
+            }
         }
         let pause = sleep_until(Instant::now() + if is_behind { Duration::ZERO } else { PAUSE });
-        let message = tokio::select! {
-            biased;
-            message = websocket.next() => Some(message),
-            () = async {
-                pause.await;
-                if !is_behind {
-                    // It ends with the program.
-                    let _ = changes.changed().await;
-                }
-            } => None,
+        let elsewhere = async {
+            pause.await;
+            if !is_behind {
+                // It ends with the program.
+                let _ = changes.changed().await;
+            }
         };
-        let answer = match message {
-            None => continue,
-            Some(Some(Ok(Message::Text(text)))) => view.asked(&text, kept),
-            Some(_) => return,
+        let answer = tokio::select! {
+            biased;
+            message = websocket.next() => {
+                let Some(Ok(Message::Text(text))) = message else { return };
+                let Ok(asked) = serde_json::from_str::<Value>(&text) else { continue };
+                let controls = controls.as_ref();
+                if controls.is_some_and(|controls| controls.carry_out(&asked, kept)) {
+                    continue;
+                }
+                view.asked(&asked, kept)
+            }
+            message = next_message(controls.as_mut(), elsewhere) => message,
         };
         if let Some(answer) = answer
             && websocket.send(answer.to_string()).await.is_err()
         {
             return;
         }
+    }
+}
+
+/// Waits for the answer to a command, or until there may be something new to show.
+async fn next_message(
+    controls: Option<&mut Controls>,
+    changed: impl Future<Output = ()>,
+) -> Option<Value> {
+    match controls {
+        None => {
+            changed.await;
+            None
+        }
+        Some(controls) => controls.next(changed).await,
     }
 }
 
@@ -105,8 +128,7 @@ impl View {
     }
 
     /// Does what the page asks for, and returns the answer.
-    fn asked(&mut self, text: &str, kept: &Kept) -> Option<Value> {
-        let asked: Value = serde_json::from_str(text).ok()?;
+    fn asked(&mut self, asked: &Value, kept: &Kept) -> Option<Value> {
         if let Some(filter) = asked["filter"].as_str() {
             return Some(match Filter::parse(filter) {
                 Ok(filter) => {

@@ -10,7 +10,7 @@ use fullduplex_inspect::store::{Retention, Row, RowKind, Socket, SocketSide};
 use serde_json::{Value, json};
 
 use crate::base::escape::printable;
-use crate::inspect::event::name;
+use crate::inspect::event::{handling_name, name};
 
 /// The most bytes of a payload in a row.
 const MAX_PREVIEW: usize = 160;
@@ -24,7 +24,7 @@ pub(super) fn row(row: &Row) -> Value {
         "d": row.sender().map(direction),
     });
     match &row.kind {
-        RowKind::Frame { shown, retention, .. } => {
+        RowKind::Frame { shown, handling, retention } => {
             let frame = &shown.frame;
             object["kind"] = kind(row).into();
             object["len"] = row.payload_len().into();
@@ -43,6 +43,9 @@ pub(super) fn row(row: &Row) -> Value {
             }
             if frame.is_ignored {
                 object["ignored"] = true.into();
+            }
+            if let Some(handling) = handling_name(*handling) {
+                object["handling"] = handling.into();
             }
             if let Some(round_trip) = shown.round_trip {
                 object["rtt"] = micros(round_trip).into();
