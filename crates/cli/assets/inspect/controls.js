@@ -89,7 +89,7 @@ function kindChanged() {
   at("code").hidden = at("kind").value !== "close";
 }
 
-const isOpen = socket => socket.status === 101 && !socket.ended;
+const isOpen = socket => !socket.refused && !socket.ended;
 
 /** The buttons of a WebSocket. */
 function socketControls(socket) {

@@ -37,7 +37,7 @@ function drawSockets() {
   at("sockets").replaceChildren(...[...sockets.values()].map(socket => {
     const url = new URL(socket.url);
     const bad = socket.client.violations + socket.server.violations;
-    const state = socket.status !== 101 ? `refused with ${socket.status}`
+    const state = socket.refused ? `refused with ${socket.status}`
       : socket.close ? `closed with ${socket.close.code} by the ${socket.close.from}` : socket.ended ? "ended" : "open";
     return element("button", { "aria-pressed": String(socket.id === chosenSocket), onclick: () => chooseSocket(socket.id), title: socket.url },
       element("b", {}, `#${socket.id} ${url.pathname}${url.search}`),
@@ -84,7 +84,7 @@ function drawSocketDetail(socket) {
   const fields = list => list.map(([name, value]) => `${name}: ${value}`).join("\n");
   at("detail").replaceChildren(
     element("div", { class: "tools" }, button("copy-command", "Copy as fdx connect", () => copy(asCommand(socket))), button("copy-script", "Copy as JavaScript", () => copy(asScript(socket))), ...socketControls(socket)),
-    facts([["URL", socket.url], ["status", socket.status], ["subprotocol", socket.subprotocol], ["compression", socket.deflate], ["client", side(socket.client)], ["server", side(socket.server)],
+    facts([["URL", socket.url], ["version", socket.version], ["status", socket.status], ["subprotocol", socket.subprotocol], ["compression", socket.deflate], ["client", side(socket.client)], ["server", side(socket.server)],
       ["closed first", socket.close && `${socket.close.from}: ${socket.close.code} ${socket.close.reason}`]]),
     element("h2", {}, "Request"), element("pre", {}, fields(socket.request)), element("h2", {}, "Response"), element("pre", {}, fields(socket.response)));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fullduplex::Role;
+use fullduplex_inspect::recording::RecordedOpening;
 use fullduplex_inspect::store::{Retention, Row, RowKind, Socket, SocketSide};
 use serde_json::{Value, json};
 
@@ -126,7 +127,9 @@ pub(super) fn socket(socket: &Socket) -> Value {
     json!({
         "id": socket.id,
         "url": opening.url,
+        "version": opening.version,
         "status": opening.status,
+        "refused": is_refused(opening),
         "request": opening.request,
         "response": opening.response,
         "subprotocol": socket.subprotocol(),
@@ -137,6 +140,14 @@ pub(super) fn socket(socket: &Socket) -> Value {
         "rtt": socket.round_trip.map(micros),
         "ended": socket.is_ended(),
     })
+}
+
+/// Returns whether no WebSocket was opened, by a 101 or a 2xx to an extended CONNECT (RFC 8441).
+fn is_refused(opening: &RecordedOpening) -> bool {
+    match &*opening.method {
+        "CONNECT" => !(200..300).contains(&opening.status),
+        _ => opening.status != 101,
+    }
 }
 
 fn side(side: &SocketSide) -> Value {
@@ -233,5 +244,19 @@ mod tests {
         assert_eq!(preview("ü".repeat(100).as_bytes()), "ü".repeat(80));
         assert_eq!(preview(format!("x{}", "ü".repeat(100)).as_bytes()).chars().count(), 80);
         assert_eq!(preview(b"\xff\x00"), "ff00");
+    }
+
+    #[test]
+    fn socket_is_refused_by_its_method_and_status() {
+        for (method, status, expected) in [
+            ("GET", 101, false),
+            ("GET", 200, true),
+            ("CONNECT", 200, false),
+            ("CONNECT", 403, true),
+        ] {
+            let opening =
+                RecordedOpening { method: method.into(), status, ..RecordedOpening::default() };
+            assert_eq!(is_refused(&opening), expected, "{method} {status}");
+        }
     }
 }
