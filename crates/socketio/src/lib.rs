@@ -25,7 +25,7 @@ pub use recovery::Recovery;
 pub use server::Admin;
 pub use server::{
     AckError, Acks, Broadcast, BroadcastReport, ConnectError, ConnectRequest, Delivery,
-    DisconnectReason, Event, Matching, Namespace, NamespaceBuilder, RecoveryOutcome, SlowPolicy,
-    Socket, SocketIo, SocketIoBuilder, SocketIoStats,
+    DisconnectReason, Event, JoinOutcome, Matching, Namespace, NamespaceBuilder, RecoveryOutcome,
+    SlowPolicy, Socket, SocketIo, SocketIoBuilder, SocketIoStats,
 };
 pub use value::Value;

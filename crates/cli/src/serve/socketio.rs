@@ -68,7 +68,7 @@ async fn echo(socket: Socket<SocketLog>, event: Event) {
 
 fn rooms(io: &SocketIo, log: Lines) {
     logged(io, "/rooms", log)
-        .on("join", async |socket: Socket<SocketLog>, room: String| socket.join(room))
+        .on("join", async |socket: Socket<SocketLog>, room: String| socket.join(room).is_in_room())
         .on("leave", async |socket: Socket<SocketLog>, room: String| socket.leave(&room))
         .on("send", async |socket: Socket<SocketLog>, (room, value): (String, Value)| {
             let from = socket.id().to_string();

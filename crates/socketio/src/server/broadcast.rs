@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::ack::{self, AckError, ExpectedAck};
 use super::cores::{NamespaceCore, SocketCore};
 use super::deliver::{Attempt, Delivery, SendMode};
+use super::join::JoinOutcome;
 use super::reason::DisconnectReason;
 use super::sending::Receipt;
 use super::socket::Socket;
@@ -235,11 +236,13 @@ impl<U: Send + Sync + 'static> Broadcast<U> {
         self.namespace.sockets(&self.target).into_iter().map(Socket::new).collect()
     }
 
-    /// Lets all join a room. Returns how many were not in it.
+    /// Lets all join a room, as [`Socket::join`](crate::Socket::join) does. Returns how many have
+    /// joined, without those that were in it.
     pub fn join(&self, room: impl Into<Arc<str>>) -> usize {
         let room = room.into();
         let cores = self.namespace.sockets(&self.target);
-        cores.iter().filter(|core| self.namespace.join(core, &room)).count()
+        let joined = cores.iter().map(|core| self.namespace.join(core, &room));
+        joined.filter(|outcome| *outcome == JoinOutcome::Joined).count()
     }
 
     /// Lets all leave a room. Returns how many were in it.

@@ -54,6 +54,8 @@ pub(super) struct Config {
     pub(super) max_namespaces: usize,
     pub(super) max_outstanding_acks: usize,
     pub(super) max_pending_events: usize,
+    pub(super) max_rooms: usize,
+    pub(super) max_room_name: usize,
     pub(super) slow: SlowPolicy,
     pub(super) recovery: Option<Recovery>,
 }
@@ -69,6 +71,8 @@ impl Default for SocketIoBuilder {
                 max_namespaces: 16,
                 max_outstanding_acks: 1024,
                 max_pending_events: 64,
+                max_rooms: 1024,
+                max_room_name: 1024,
                 slow: SlowPolicy::default(),
                 recovery: None,
             },
@@ -136,6 +140,24 @@ impl SocketIoBuilder {
     #[must_use]
     pub fn max_pending_events(mut self, events: usize) -> Self {
         self.config.max_pending_events = events;
+        self
+    }
+
+    /// Sets in how many rooms one socket may be, besides that of its id. Default: 1,024.
+    ///
+    /// [`Socket::join`](crate::Socket::join) returns whether there were too many. A client that
+    /// chooses rooms can so take a bounded part of the memory and time of its namespace: joining
+    /// takes time in proportion to the number of the socket's rooms.
+    #[must_use]
+    pub fn max_rooms(mut self, rooms: usize) -> Self {
+        self.config.max_rooms = rooms;
+        self
+    }
+
+    /// Sets the longest name of a room that can be joined, in bytes. Default: 1,024.
+    #[must_use]
+    pub fn max_room_name(mut self, bytes: usize) -> Self {
+        self.config.max_room_name = bytes;
         self
     }
 

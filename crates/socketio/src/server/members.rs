@@ -10,6 +10,7 @@ use super::cores::{
     ConnectionCore, Handlers, Member, NamespaceCore, NamespaceState, RecoverableMember, Rooms,
     SocketCore,
 };
+use super::join::JoinOutcome;
 use super::reason::DisconnectReason;
 use super::target::Target;
 use crate::engine::{EndReason, SendOutcome};
@@ -22,6 +23,20 @@ impl Rooms {
         match self {
             Self::Current(rooms) => rooms.clone(),
             Self::Recoverable(member) => member.session.current_rooms().cloned().collect(),
+        }
+    }
+
+    fn contains(&self, room: &str) -> bool {
+        match self {
+            Self::Current(rooms) => rooms.iter().any(|name| **name == *room),
+            Self::Recoverable(member) => member.session.is_in(room),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Current(rooms) => rooms.len(),
+            Self::Recoverable(member) => member.session.current_rooms().count(),
         }
     }
 }
@@ -131,41 +146,39 @@ impl NamespaceCore {
         drop(removed);
     }
 
-    pub(super) fn join(&self, core: &Arc<SocketCore>, room: &Arc<str>) -> bool {
+    pub(super) fn join(&self, core: &Arc<SocketCore>, room: &Arc<str>) -> JoinOutcome {
+        let config = &core.connection.shared.config;
+        if room.len() > config.max_room_name {
+            return JoinOutcome::NameTooLong;
+        }
         let mut state = self.lock();
         let position = self.sequence.load(Ordering::Relaxed);
+        let member = state.members.get_mut(&core.id);
+        let Some(member) = member.filter(|member| Arc::ptr_eq(&member.core, core)) else {
+            return JoinOutcome::Disconnected;
+        };
         // A socket is in the room of its id already.
-        if **room == *core.id.as_str() {
-            return false;
+        if **room == *core.id.as_str() || member.rooms.contains(room) {
+            return JoinOutcome::AlreadyJoined;
         }
-        let Some(member) = state.members.get_mut(&core.id) else { return false };
-        if !Arc::ptr_eq(&member.core, core) {
-            return false;
+        if member.rooms.len() >= config.max_rooms {
+            return JoinOutcome::TooManyRooms;
         }
-        let has_joined = match &mut member.rooms {
-            Rooms::Current(rooms) => {
-                let is_new = !rooms.contains(room);
-                if is_new {
-                    rooms.push(room.clone());
-                }
-                is_new
-            }
+        match &mut member.rooms {
+            Rooms::Current(rooms) => rooms.push(room.clone()),
             Rooms::Recoverable(member) => {
-                let is_new = member.session.join(room, position);
-                if let Some(recovery) = self.recovery.as_ref().filter(|_| is_new) {
+                member.session.join(room, position);
+                if let Some(recovery) = &self.recovery {
                     recovery.storage.put_session(&member.session, None);
                 }
-                is_new
             }
-        };
-        if has_joined {
-            self.observe_join(core, room);
-            match state.rooms.get_mut(room) {
-                Some(sockets) => sockets.insert(core.id, core.clone()),
-                None => state.rooms.entry(room.clone()).or_default().insert(core.id, core.clone()),
-            };
         }
-        has_joined
+        self.observe_join(core, room);
+        match state.rooms.get_mut(room) {
+            Some(sockets) => sockets.insert(core.id, core.clone()),
+            None => state.rooms.entry(room.clone()).or_default().insert(core.id, core.clone()),
+        };
+        JoinOutcome::Joined
     }
 
     pub(super) fn leave(&self, core: &SocketCore, room: &str) -> bool {

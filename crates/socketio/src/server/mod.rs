@@ -29,6 +29,7 @@ mod define;
 mod deliver;
 mod event;
 mod handling;
+mod join;
 mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -54,6 +55,7 @@ pub use self::config::{SlowPolicy, SocketIoBuilder};
 pub use self::define::{Matching, NamespaceBuilder};
 pub use self::deliver::Delivery;
 pub use self::event::Event;
+pub use self::join::JoinOutcome;
 pub use self::namespace::Namespace;
 pub use self::reason::DisconnectReason;
 pub use self::request::{ConnectError, ConnectRequest};

@@ -17,6 +17,7 @@ use super::config::SlowPolicy;
 use super::cores::SocketCore;
 use super::deliver::{Delivery, SendMode};
 use super::event::Event;
+use super::join::JoinOutcome;
 use super::reason::DisconnectReason;
 use crate::engine::{EndReason, TransportKind};
 use crate::id::SocketId;
@@ -155,8 +156,9 @@ impl<U: Send + Sync + 'static> Socket<U> {
         drop(old);
     }
 
-    /// Joins a room. Returns whether the socket was not in it.
-    pub fn join(&self, room: impl Into<Arc<str>>) -> bool {
+    /// Joins a room, if the socket is not in [too many](crate::SocketIoBuilder::max_rooms) and the
+    /// name is not [too long](crate::SocketIoBuilder::max_room_name).
+    pub fn join(&self, room: impl Into<Arc<str>>) -> JoinOutcome {
         self.core.namespace.join(&self.core, &room.into())
     }
 

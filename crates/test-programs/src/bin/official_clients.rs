@@ -291,7 +291,9 @@ fn define_main(io: &SocketIo) {
                 socket.emit("jsonbuff-ack", ()).await;
             }
         })
-        .on("abuff1", async |socket: Socket<User>, _: Binary| socket.join("has abuff1"))
+        .on("abuff1", async |socket: Socket<User>, _: Binary| {
+            socket.join("has abuff1").is_in_room()
+        })
         .on("abuff2", async |socket: Socket<User>, _: Value| {
             if socket.rooms().iter().any(|room| **room == *"has abuff1") {
                 socket.emit("abuff2-ack", ()).await;

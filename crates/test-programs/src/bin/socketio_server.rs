@@ -98,7 +98,7 @@ fn define(namespace: NamespaceBuilder) -> NamespaceBuilder<User> {
             null
         })
         .on("no-answer", async |_: Socket<User>, (): ()| {})
-        .on("join", async |socket: Socket<User>, room: String| socket.join(room))
+        .on("join", async |socket: Socket<User>, room: String| socket.join(room).is_in_room())
         .on("leave", async |socket: Socket<User>, room: String| socket.leave(&room))
         .on("say", async |socket: Socket<User>, (room, value): (String, Value)| {
             socket.to(room).emit("said", value).await.accepted()

@@ -28,7 +28,9 @@ fn args(event: &Json) -> &[Json] {
 
 fn server() -> SocketIo {
     let io = SocketIo::default();
-    io.of("/").on("join", async |socket: Socket, room: String| socket.join(room)).open();
+    io.of("/")
+        .on("join", async |socket: Socket, room: String| socket.join(room).is_in_room())
+        .open();
     io
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{AckError, Namespace, Socket, SocketId};
+use crate::{AckError, JoinOutcome, Namespace, Recovery, Socket, SocketId};
 
 /// Three clients of the main namespace with their sockets: all are in `all`, the second and third
 /// also in `some`.
@@ -67,9 +67,9 @@ async fn rooms_are_joined_and_left() {
     let io = SocketIo::default();
     let (main, members) = three(&io).await;
     let socket = members[0].1.clone();
-    assert!(!socket.join("all"));
-    assert!(!socket.join(socket.id().as_str()));
-    assert!(socket.join("own"));
+    assert_eq!(socket.join("all"), JoinOutcome::AlreadyJoined);
+    assert_eq!(socket.join(socket.id().as_str()), JoinOutcome::AlreadyJoined);
+    assert_eq!(socket.join("own"), JoinOutcome::Joined);
     assert_eq!(socket.rooms(), ["all".into(), "own".into()]);
     assert!(socket.leave("own"));
     assert!(!socket.leave("own"));
@@ -84,7 +84,7 @@ async fn rooms_are_joined_and_left() {
         in_time(socket.closed()).await;
     }
     assert!(main.rooms().is_empty() && main.is_empty());
-    assert!(!socket.join("all"));
+    assert_eq!(socket.join("all"), JoinOutcome::Disconnected);
 }
 
 #[tokio::test]
@@ -120,4 +120,26 @@ async fn broadcast_with_acks_names_who_is_missing() {
         missing,
         [(members[1].1.clone(), AckError::Disconnected), (members[2].1.clone(), AckError::Timeout)]
     );
+}
+
+#[tokio::test]
+async fn rooms_of_a_socket_are_bounded() {
+    for recovery in [None, Some(Recovery::within(Duration::from_secs(60)))] {
+        let mut builder = SocketIo::builder().max_rooms(2).max_room_name(8);
+        if let Some(recovery) = recovery {
+            builder = builder.recovery(recovery);
+        }
+        let io = build(builder);
+        let main = io.of("/").open();
+        let _client = Client::connected(&io).await;
+        let socket = main.all().fetch().remove(0);
+        assert_eq!(socket.join("too long."), JoinOutcome::NameTooLong);
+        assert!(socket.join("a").is_in_room() && socket.join("b").is_in_room());
+        assert_eq!(socket.join("c"), JoinOutcome::TooManyRooms);
+        assert_eq!(main.all().join("c"), 0);
+        assert_eq!(socket.join("b"), JoinOutcome::AlreadyJoined);
+        assert!(socket.leave("a"));
+        assert_eq!(main.all().join("c"), 1);
+        assert_eq!(main.to("c").fetch().len(), 1);
+    }
 }
