@@ -239,7 +239,7 @@ on("messages are held, edited, dropped and sent as either side", async (relay, u
   await held(0);
   await press("breakpoint");
   await page.until(() => document.getElementById("breakpoint").ariaPressed === "false");
-  await page.filter("", 6);
+  await page.filter("", 5);
   // Paused: each frame waits, in both directions.
   await press("pause");
   await page.until(() => document.getElementById("pause").textContent === "Resume all");

@@ -182,6 +182,7 @@ impl Observer {
                 };
                 if decision != Decision::Hold {
                     control.set_held(sender, None);
+                    handler.acting.changed();
                     result = editor.release(decision, at, handler, out);
                 }
                 Outcome::Ok(())
