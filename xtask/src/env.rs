@@ -69,6 +69,16 @@ pub(crate) fn programs(wanted: &[&str]) -> Result<(), String> {
     apt(&packages?)
 }
 
+/// Installs the development files of OpenSSL, unless pkg-config finds them.
+pub(crate) fn openssl_development() -> Result<(), String> {
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = command("pkg-config").args(["--exists", "openssl"]).status();
+    if found.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    apt(&["libssl-dev", "pkg-config"])
+}
+
 /// Installs Debian packages.
 fn apt(packages: &[&str]) -> Result<(), String> {
     if packages.is_empty() {

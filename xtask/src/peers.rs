@@ -154,11 +154,7 @@ impl Peers {
     /// Builds the client of Socket.IO in Rust, and runs it. OpenSSL is what it needs of the system.
     fn rust_socketio<'a>(&'a self, server: &'a str) -> Job<'a> {
         Box::new(move || {
-            let has_openssl = command("pkg-config").args(["--exists", "openssl"]).status();
-            if !has_openssl.is_ok_and(|status| status.success()) {
-                println!("  rust_socketio: left out, as libssl-dev or pkg-config is not there");
-                return Ok(Tally { skipped: 1, ..Tally::default() });
-            }
+            env::openssl_development()?;
             let folder = target().join("rust-socketio");
             let mut build = command("cargo");
             // One job, as scripts with deadlines run beside it.
