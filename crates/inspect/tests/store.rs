@@ -208,7 +208,12 @@ fn store_makes_a_recording_of_messages_and_control_frames() {
     let socket = store.open(opening("wss://h/"));
     let bytes = b"\x01\x02He\x89\x01p\x80\x03llo\x82\x01\xff\x81\x02no\x83\x00\x81\x02hi";
     for (at, frame) in frames(bytes).into_iter().enumerate() {
-        let handling = if at == 4 { Handling::Dropped } else { Handling::Passed };
+        // What was not passed on was sent all the same, and what was injected was not.
+        let handling = match at {
+            3 => Handling::Dropped,
+            4 => Handling::Injected,
+            _ => Handling::Passed,
+        };
         store.push(Row::frame(socket, frame, handling));
     }
     store.push(Row::note(socket, Duration::ZERO, "a note"));
@@ -220,5 +225,8 @@ fn store_makes_a_recording_of_messages_and_control_frames() {
     assert_eq!(kinds[0], RecordKind::Open(Box::new(opening("wss://h/"))));
     let made = [&b"\x89\x01p"[..], b"\x81\x05Hello", b"\x82\x01\xff"].map(bytes);
     assert_eq!(kinds[1..4], made);
+    let har = store.to_har().remove(0).messages;
+    let messages: Vec<_> = har.iter().map(|message| &message.data[..]).collect();
+    assert_eq!(messages, [&b"Hello"[..], b"\xff", b"hi"]);
     assert_eq!(kinds[4..], [RecordKind::End { sender: Role::Server, how: "FIN".into() }]);
 }

@@ -254,15 +254,17 @@ impl Store {
         self.revision += 1;
     }
 
-    /// Returns the WebSockets with the messages whose payload is kept, for a HAR file.
+    /// Returns the WebSockets with the messages whose payload is kept, for a HAR file. What was
+    /// injected is left out.
     pub fn to_har(&self) -> Vec<HarSocket> {
         let new =
             |socket: &Socket| HarSocket { opening: socket.opening.clone(), messages: Vec::new() };
         let mut sockets: BTreeMap<u64, HarSocket> =
             self.sockets().map(|socket| (socket.id, new(socket))).collect();
         for row in self.rows(..) {
-            let RowKind::Frame { shown, retention, .. } = &row.kind else { continue };
-            let is_kept = matches!(retention, Retention::Kept | Retention::Redacted);
+            let RowKind::Frame { shown, handling, retention } = &row.kind else { continue };
+            let is_kept = matches!(retention, Retention::Kept | Retention::Redacted)
+                && *handling != Handling::Injected;
             if let Some(message) = shown.frame.message.as_ref().filter(|_| is_kept)
                 && let Some(socket) = sockets.get_mut(&row.socket)
             {

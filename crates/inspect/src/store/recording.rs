@@ -15,8 +15,9 @@ impl Store {
     ///
     /// Each message and each control frame is made into one frame, as
     /// [`MADE_HEADER`](crate::recording::MADE_HEADER) says: with as much of a long message as is
-    /// kept, without frames that break a rule, and as what the receiver got if something was
-    /// changed in between. What is no longer kept, or is withheld, is [`RecordKind::Lost`].
+    /// kept, without frames that break a rule, and as its side sent it, also if something was
+    /// changed in between: what was injected is left out. What is no longer kept, or is withheld,
+    /// is [`RecordKind::Lost`].
     pub fn to_recording(&self) -> Vec<Record> {
         let openings = self.sockets().map(|socket| Record {
             connection: socket.id,
@@ -32,7 +33,7 @@ impl Store {
 fn kind(row: &Row) -> Option<RecordKind> {
     match &row.kind {
         RowKind::Frame { shown, handling, retention } => {
-            if matches!(handling, Handling::Dropped | Handling::Replaced) {
+            if *handling == Handling::Injected {
                 return None;
             }
             let (sender, frame) = (shown.sender, &shown.frame);
