@@ -10,6 +10,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Any value that an event can carry: JSON, and bytes.
 ///
+/// Where there are no bytes, `serde_json::Value` does as well, and has more methods.
+///
 /// ```
 /// use fullduplex_socketio::Value;
 ///

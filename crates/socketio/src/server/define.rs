@@ -246,7 +246,8 @@ impl<U: Send + Sync + 'static, N> NamespaceBuilder<U, N> {
     }
 
     /// Sets what is done with an event whose arguments are not of the type that its handler takes.
-    /// By default it is ignored.
+    /// By default it is ignored. It is not acknowledged, so a client that asks for that waits for
+    /// its own time-out.
     pub fn on_invalid<F>(mut self, handler: F) -> Self
     where
         F: Fn(Socket<U>, Event, ArgsError) + Send + Sync + 'static,
