@@ -10,6 +10,20 @@ pub(crate) const MAX_FILE: u64 = 1 << 30;
 /// The most that is read of what is not a file on a disk, as it may have no end.
 const MAX_STREAM: u64 = 64 << 20;
 
+/// Returns whether two paths lead to one file that exists, also by links.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    if let (Ok(one), Ok(other)) = (fs::metadata(one), fs::metadata(other)) {
+        use std::os::unix::fs::MetadataExt as _;
+
+        return one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino());
+    }
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
 /// Reads a file that becomes a message.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use super::args::Args;
 use super::output::{line, wait_for_reader};
 use super::recorded::RecordedSockets;
 use super::session::{flush, sinks};
+use crate::base::files::is_same_file;
 use crate::base::records::read_records;
 use crate::base::signals::EndSignals;
 use crate::client::ConnectOutcome;
@@ -20,6 +21,12 @@ const MAX_WAITING: u64 = 1 << 20;
 pub(super) async fn show(args: &Args, path: &Path) -> Result<ConnectOutcome, StartError> {
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
     let is_json = args.shared.json;
+    for (option, written) in [("--record", &args.shared.record), ("--har", &args.shared.har)] {
+        if written.as_ref().is_some_and(|written| is_same_file(written, path)) {
+            let written = format!("{option} {}", path.display());
+            return Err(of_system(format!("{written} is what --read reads: write another file")));
+        }
+    }
     let (sinks, page) = sinks(&args.shared, false).map_err(of_system)?;
     if let Some(url) = &page {
         line(is_json, &format!("page at {url}"));

@@ -19,6 +19,7 @@ use super::output::{JsonOutput, TextOutput};
 use super::page::{self, Kept};
 use super::redacted::Redacted;
 use super::shared_args::SharedArgs;
+use crate::base::files::is_same_file;
 use crate::base::signals::EndSignals;
 use crate::serve::file_limit::{self, FileCounts};
 use crate::serve::listen::{Address, BoundListener, SystemdListeners};
@@ -172,6 +173,9 @@ pub(super) fn sinks(args: &SharedArgs, can_act: bool) -> Result<(Sinks, Option<S
         sinks.push(Box::new(recorder.map_err(failed)?));
     }
     if let Some(path) = &args.har {
+        if args.record.as_ref().is_some_and(|record| is_same_file(record, path)) {
+            return Err("--record and --har are one file: write to two".into());
+        }
         let har = HarFile::create(path, max_memory);
         let failed = |error| format!("--har {}: {error}", path.display());
         sinks.push(Box::new(har.map_err(failed)?));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::process::Command;
 
 use fullduplex_inspect::har;
 use fullduplex_inspect::proto::Role;
@@ -87,4 +88,30 @@ fn filter_prints_only_what_matches() {
         of_connection[1].ends_with("end: FIN") && of_connection[2].contains("> "),
         "{lines:#?}"
     );
+}
+
+#[test]
+fn inspect_does_not_write_what_it_reads() {
+    let folder = std::env::temp_dir().join(format!("fdx-read-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (file, link) = (folder.join("a.fdxr"), folder.join("link"));
+    let content = format!("{}\n", fullduplex_inspect::recording::HEADER);
+    fs::write(&file, &content).unwrap();
+    fs::hard_link(&file, &link).unwrap();
+    let other = folder.join("other");
+    for (options, rule) in [
+        (["--record", link.to_str().unwrap()].as_slice(), "is what --read reads"),
+        (&["--har", file.to_str().unwrap()], "is what --read reads"),
+        (
+            &["--record", other.to_str().unwrap(), "--har", other.to_str().unwrap()],
+            "--record and --har are one file",
+        ),
+    ] {
+        let mut fdx = Command::new(env!("CARGO_BIN_EXE_fdx"));
+        let output = fdx.args(["inspect", "--read"]).arg(&file).args(options).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && errors.contains(rule), "{errors}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    }
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -3,37 +3,37 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Where it is trusted, and the command or the steps that do it. `FILE` is the certificate.
+/// Where it is trusted, and the command or the steps that do it. `{}` stands for the file.
 const PLACES: [(&str, &str); 13] = [
-    ("curl", "curl --cacert FILE …"),
-    ("Node", "NODE_EXTRA_CA_CERTS=FILE node …"),
-    ("Deno", "deno run --cert FILE …"),
-    ("Python requests", "REQUESTS_CA_BUNDLE=FILE python …"),
-    ("Python ssl", "SSL_CERT_FILE=FILE python …"),
-    ("Java", "keytool -importcert -cacerts -storepass changeit -alias fdx-inspect -file FILE"),
+    ("curl", "curl --cacert {} …"),
+    ("Node", "NODE_EXTRA_CA_CERTS={} node …"),
+    ("Deno", "deno run --cert {} …"),
+    ("Python requests", "REQUESTS_CA_BUNDLE={} python …"),
+    ("Python ssl", "SSL_CERT_FILE={} python …"),
+    ("Java", "keytool -importcert -cacerts -storepass changeit -alias fdx-inspect -file {}"),
     (
         "Firefox",
         "Settings, Privacy & Security, Certificates, View Certificates, Authorities, Import",
     ),
     (
         "Chromium on Linux",
-        "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n fdx-inspect -i FILE (of libnss3-tools)",
+        "certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n fdx-inspect -i {} (of libnss3-tools)",
     ),
     (
         "Debian, Ubuntu",
-        "sudo cp FILE /usr/local/share/ca-certificates/fdx-inspect.crt && \
+        "sudo cp {} /usr/local/share/ca-certificates/fdx-inspect.crt && \
          sudo update-ca-certificates",
     ),
     (
         "Fedora",
-        "sudo cp FILE /etc/pki/ca-trust/source/anchors/fdx-inspect.pem && sudo update-ca-trust",
+        "sudo cp {} /etc/pki/ca-trust/source/anchors/fdx-inspect.pem && sudo update-ca-trust",
     ),
     (
         "macOS",
-        "security add-trusted-cert -k ~/Library/Keychains/login.keychain-db FILE (Safari, Chrome)",
+        "security add-trusted-cert -k ~/Library/Keychains/login.keychain-db {} (Safari, Chrome)",
     ),
-    ("Windows", "certutil -user -addstore Root FILE (Edge, Chrome)"),
-    ("fdx", "fdx connect --ca FILE …"),
+    ("Windows", "certutil -user -addstore Root {} (Edge, Chrome)"),
+    ("fdx", "fdx connect --ca {} …"),
 ];
 
 /// Returns the lines that say how to trust a certificate.
@@ -46,7 +46,7 @@ pub(super) fn instructions(certificate: &Path) -> String {
             .to_owned();
     for (place, how) in PLACES {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  {place:<18} {}", how.replace("FILE", &file));
+        let _ = writeln!(text, "  {place:<18} {}", how.replace("{}", &file));
     }
     text + "Remove it there when you no longer need it.\n"
 }
