@@ -9,6 +9,7 @@ import time
 
 import trustme
 
+import asgi
 from programs import DIR, free_port, path, run, running, write
 from served import serving
 from tap import check, main
@@ -48,19 +49,10 @@ server.on("upgrade", (request, socket, head) => {
 server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 """
 
-APP = """
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+HANDSHAKE = """
     assert scope["type"] == "websocket" and scope["http_version"] == "2", scope
     await receive()
     await send({"type": "websocket.accept"})
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 """
 
 
@@ -68,15 +60,8 @@ def node(settings='{"enableConnectProtocol": true}'):
     return running("node", "-e", NODE, PATHS["cert.pem"], PATHS["key.pem"], settings)
 
 
-@contextlib.asynccontextmanager
-async def hypercorn(*options):
-    write("app.py", APP)
-    port = free_port()
-    async with running(
-        sys.executable, "-m", "hypercorn", "app:app", "--bind", f"127.0.0.1:{port}",
-        "--certfile", PATHS["cert.pem"], "--keyfile", PATHS["key.pem"], *options, port=port, cwd=DIR,
-    ):
-        yield port
+def hypercorn(*options):
+    return asgi.hypercorn(HANDSHAKE, PATHS["cert.pem"], PATHS["key.pem"], *options)
 
 
 @contextlib.asynccontextmanager

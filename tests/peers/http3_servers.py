@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import functools
 import os
-import socket
+import signal
 import ssl
 import sys
-import tempfile
 import time
 
 import trustme
@@ -22,26 +21,20 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
+import asgi
+from programs import path, run
 from tap import check, main
 
 FDX, MANY = sys.argv[1:]
 CA = trustme.CA()
-DIR = tempfile.mkdtemp(prefix="fullduplex-http3-")
-PATHS = {name: os.path.join(DIR, name) for name in ["ca.pem", "cert.pem", "key.pem", "other.pem", "other-key.pem"]}
+PATHS = {name: path(name) for name in ["ca.pem", "cert.pem", "key.pem", "other.pem", "other-key.pem"]}
 CA.cert_pem.write_to_path(PATHS["ca.pem"])
 for name, cert, key in [("localhost", "cert.pem", "key.pem"), ("other.example", "other.pem", "other-key.pem")]:
     certificate = CA.issue_cert(name)
     certificate.cert_chain_pems[0].write_to_path(PATHS[cert])
     certificate.private_key_pem.write_to_path(PATHS[key])
 
-APP = """
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+HANDSHAKE = """
     if scope["path"] == "/nothing":
         await receive()
         return await send({"type": "websocket.close"})
@@ -53,8 +46,6 @@ async def app(scope, receive, send):
         await send({"type": "websocket.send", "text": version})
     if scope["path"] == "/close":
         return await send({"type": "websocket.close", "code": 4001, "reason": "enough"})
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 """
 
 
@@ -155,44 +146,10 @@ async def aioquic(cert="cert", h3=H3Connection, alpn=H3_ALPN, ca=None):
         server.close()
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-@contextlib.asynccontextmanager
-async def hypercorn():
+def hypercorn():
     """On TCP and UDP, with the same number."""
-    with open(os.path.join(DIR, "app.py"), "w") as file:
-        file.write(APP)
-    port = free_port()
-    log = open(os.path.join(DIR, "log"), "ab")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hypercorn", "app:app", "--bind", f"127.0.0.1:{port}", "--quic-bind", f"127.0.0.1:{port}",
-        "--certfile", PATHS["cert.pem"], "--keyfile", PATHS["key.pem"], stdout=log, stderr=log, cwd=DIR,
-    )
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                break
-            await asyncio.sleep(0.05)
-        else:
-            raise RuntimeError(f"hypercorn does not listen; see {log.name}")
-        yield port
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-async def run(*command, stdin=b""):
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin), 55)
-    return process.returncode, out, err.decode()
+    key = PATHS["key.pem"]
+    return asgi.hypercorn(HANDSHAKE, PATHS["cert.pem"], key, has_udp=True, stop=signal.SIGKILL)
 
 
 async def fdx(port, *options, http="3", path="/", stdin="grüße\nund mehr\n".encode()):

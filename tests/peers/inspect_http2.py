@@ -13,8 +13,9 @@ import h2.events
 import h2.settings
 import trustme
 
+import asgi
 from inspecting import inspecting
-from programs import DIR, free_port, path, running, write
+from programs import DIR, path, write
 from served import serving
 from tap import check, main
 
@@ -22,36 +23,20 @@ FDX, CHROMIUM, FIREFOX = sys.argv[1:4]
 HERE = os.path.dirname(__file__)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-APP = """
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+HANDSHAKE = """
     assert scope["http_version"] == "2", scope
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
         return await send({"type": "http.response.body", "body": b"<title>a page</title>"})
     await receive()
     await send({"type": "websocket.accept"})
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 """
 
 
-@contextlib.asynccontextmanager
-async def hypercorn():
+def hypercorn():
     authority = trustme.CA()
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(path("inspect.pem"))
-    write("inspect_app.py", APP)
-    port = free_port()
-    async with running(
-        sys.executable, "-m", "hypercorn", "inspect_app:app", "--bind", f"127.0.0.1:{port}",
-        "--certfile", path("inspect.pem"), "--keyfile", path("inspect.pem"), port=port, cwd=DIR,
-    ):
-        yield port
+    return asgi.hypercorn(HANDSHAKE, path("inspect.pem"), path("inspect.pem"))
 
 
 def recorded(name):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import tempfile
 
@@ -28,21 +29,23 @@ def free_port():
 
 
 @contextlib.asynccontextmanager
-async def running(*command, port=None, **options):
-    """Gives the port once the program listens on it; without a port, the last word of the first line that it prints."""
+async def running(*command, port=None, stop=signal.SIGTERM, **options):
+    """Gives the port once the program listens on it; without a port, the last word of the first line that it prints.
+    At the end all processes that it has started are killed, if `stop` does not end them."""
     with open(path(os.path.basename(command[0]) + ".log"), "ab") as log:
         out = log if port else asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=log, **options)
+        process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=log, start_new_session=True, **options)
     try:
         yield await listening(port, log.name) if port else (await process.stdout.readline()).decode().split()[-1]
     finally:
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
+            process.send_signal(stop)
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(process.wait(), 5)
-        except asyncio.TimeoutError:
-            process.kill()
-            await process.wait()
+        # Such as workers, which outlive a parent that is killed.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 async def listening(port, log):
