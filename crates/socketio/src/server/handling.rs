@@ -131,15 +131,16 @@ impl Connection {
             future.await;
             Output::Handled
         });
-        let part = if is_concurrent { Part::Concurrent } else { Part::Ordered };
-        match self.tasks.start(part, core, future, cx) {
-            Some((_, Ok(_))) => {}
-            Some((core, Err(Panicked))) => panicked(&core),
+        let part = if is_concurrent { Part::Concurrent(core) } else { Part::Ordered(core) };
+        match self.tasks.start(part, future, cx) {
+            None if is_concurrent => {}
             None => {
-                if !is_concurrent && let Some(slot) = self.slots.get_mut(index) {
+                if let Some(slot) = self.slots.get_mut(index) {
                     slot.running = Running::Event;
                 }
             }
+            Some((Part::Ordered(core) | Part::Concurrent(core), Err(Panicked))) => panicked(&core),
+            Some(_) => {}
         }
     }
 }

@@ -43,27 +43,21 @@ impl<K, T> Tasks<K, T> {
         self.running.push((key, Box::pin(future)));
     }
 
-    /// Polls a future once. Returns its output if it is done, with what the key would be made of,
-    /// and otherwise keeps it.
-    pub(super) fn start<P>(
+    /// Polls a future once. Returns its output if it is done, and otherwise keeps it.
+    pub(super) fn start(
         &mut self,
-        key: impl FnOnce(P) -> K,
-        part: P,
+        key: K,
         future: impl Future<Output = T> + Send + 'static,
         cx: &mut Context<'_>,
-    ) -> Option<(P, Result<T, Panicked>)> {
+    ) -> Option<(K, Result<T, Panicked>)> {
         let mut future: BoxFuture<'static, T> = Box::pin(future);
-        let output = match caught(|| future.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => {
-                self.running.push((key(part), future));
-                return None;
+        match poll_caught(&mut future, cx) {
+            Poll::Ready(output) => Some((key, ended(future, output))),
+            Poll::Pending => {
+                self.running.push((key, future));
+                None
             }
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(panicked) => Err(panicked),
-        };
-        // The drop of what the future holds is foreign code.
-        let dropped = caught(|| drop(future));
-        Some((part, dropped.and(output)))
+        }
     }
 
     /// Waits until a future is done, or for ever if there is none.
@@ -78,21 +72,32 @@ impl<K, T> Tasks<K, T> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(K, Result<T, Panicked>)> {
         for index in 0..self.running.len() {
             let Some((_, future)) = self.running.get_mut(index) else { break };
-            let output = match caught(|| future.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => continue,
-                Ok(Poll::Ready(output)) => Ok(output),
-                Err(panicked) => Err(panicked),
-            };
+            let Poll::Ready(output) = poll_caught(future, cx) else { continue };
             let (key, future) = self.running.remove(index);
             if self.running.is_empty() {
                 self.running = Vec::new();
             }
-            // The drop of what the future holds is foreign code.
-            let dropped = caught(|| drop(future));
-            return Poll::Ready((key, dropped.and(output)));
+            return Poll::Ready((key, ended(future, output)));
         }
         Poll::Pending
     }
+}
+
+/// Polls a future of foreign code.
+fn poll_caught<T>(
+    future: &mut BoxFuture<'static, T>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, Panicked>> {
+    match caught(|| future.as_mut().poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    }
+}
+
+/// Drops a future that is done. What it holds is foreign code, whose panic takes the place of the
+/// output.
+fn ended<T>(future: BoxFuture<'static, T>, output: Result<T, Panicked>) -> Result<T, Panicked> {
+    caught(|| drop(future)).and(output)
 }
 
 impl<K, T> Drop for Tasks<K, T> {
@@ -129,9 +134,9 @@ mod tests {
         let mut tasks = Tasks::new();
         let (send, receive) = tokio::sync::oneshot::channel::<u8>();
         poll_fn(|cx| {
-            let done = tasks.start(|part| part, "is done", async { 1 }, cx);
+            let done = tasks.start("is done", async { 1 }, cx);
             assert!(matches!(done, Some(("is done", Ok(1)))) && tasks.is_empty());
-            let panicked = tasks.start(|part| part, "panics", async { panic!("on purpose") }, cx);
+            let panicked = tasks.start("panics", async { panic!("on purpose") }, cx);
             assert!(matches!(panicked, Some(("panics", Err(Panicked)))) && tasks.is_empty());
             Poll::Ready(())
         })
@@ -140,7 +145,7 @@ mod tests {
         let mut waits = Some(waits);
         poll_fn(|cx| {
             let waits = waits.take().expect("one poll");
-            assert!(tasks.start(|part| part, "waits", waits, cx).is_none());
+            assert!(tasks.start("waits", waits, cx).is_none());
             Poll::Ready(())
         })
         .await;
