@@ -29,6 +29,13 @@ pub(crate) fn has_tls(url: &str) -> bool {
     })
 }
 
+/// Returns the path and query of a URL, `/` if it has none.
+pub(crate) fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('#').next().unwrap_or_default();
+    rest.find(['/', '?']).map_or("/", |at| &rest[at..])
+}
+
 /// Returns the scheme, if there is one. The `localhost` of `localhost:9001` is not one.
 fn scheme(url: &str) -> Option<&str> {
     let (scheme, rest) = url.split_once(':')?;
@@ -113,6 +120,13 @@ mod tests {
                 Err(why) => assert!(!why.contains("secret"), "{why}"),
                 Ok(url) => panic!("{text}: {url}"),
             }
+        }
+    }
+
+    #[test]
+    fn url_has_a_path_without_its_fragment() {
+        for (url, path) in [("ws://a:1/x?y#z", "/x?y"), ("ws://a?y", "?y"), ("ws://a#z", "/")] {
+            assert_eq!(path_of(url), path, "{url}");
         }
     }
 

@@ -15,6 +15,7 @@ use self::editing::Editing;
 use super::act::{Acting, SocketControl};
 use super::event::{Event, Sink, Summary};
 use super::head::Head;
+use crate::client::url::path_of;
 use crate::frames::FrameReader;
 
 /// The most bytes to which a message is decompressed. What a peer sends at once is decompressed
@@ -231,13 +232,8 @@ impl Observer {
 /// Returns the heads of a handshake, in the form of HTTP/1.1.
 fn heads(opening: &RecordedOpening) -> Option<(Head, Head)> {
     let RecordedOpening { url, version, method, status, .. } = opening;
-    // On HTTP/2 and HTTP/3 there is no Host.
-    let target = if method == "CONNECT" {
-        url.as_str()
-    } else {
-        let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-        rest.find(['/', '?']).map_or("/", |at| &rest[at..])
-    };
+    // A CONNECT of HTTP/2 or HTTP/3 has no header field Host, so its whole URL is shown.
+    let target = if method == "CONNECT" { url.as_str() } else { path_of(url) };
     let head = |mut head: String, fields: &[(String, String)]| {
         for (name, value) in fields {
             head.extend(["\r\n", name, ": ", value]);

@@ -12,6 +12,7 @@ use super::args::Args;
 use super::play::{PlaySettings, play};
 use super::report::Report;
 use crate::base::redact::redact_url;
+use crate::client::url::path_of;
 use crate::client::{ConnectOutcome, report_connect_error};
 use crate::serve::until_signal::StartError;
 
@@ -105,13 +106,6 @@ fn with_path_of(url: &str, recorded: &str) -> String {
         authority if authority.contains(['/', '?']) => url.to_owned(),
         authority => format!("{scheme}://{authority}{}", path_of(recorded)),
     }
-}
-
-/// Returns the path and query of a URL, `/` if it has none.
-pub(super) fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split('#').next().unwrap_or_default();
-    rest.find(['/', '?']).map_or("/", |at| &rest[at..])
 }
 
 #[cfg(test)]

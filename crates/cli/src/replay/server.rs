@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::args::Args;
-use super::client::path_of;
 use super::play::{PlaySettings, play};
 use super::report::Report;
 use crate::base::redact::redact_target;
 use crate::base::signals::EndSignals;
 use crate::client::ConnectOutcome;
+use crate::client::url::path_of;
 use crate::serve::listen::{Address, SystemdListeners};
 use crate::serve::tls::ServeTls;
 use crate::serve::until_signal::StartError;
