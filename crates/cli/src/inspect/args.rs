@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
 use super::proxy::args::ProxyArgs;
 use super::proxy::authority::CaArgs;
@@ -29,14 +29,14 @@ Exit codes:
   3  --attach: no program listens there, or not one that lets others look into it
 129, 130, 143  ended by SIGHUP, Ctrl-C or SIGTERM; connections are reset")]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(group(ArgGroup::new("source").args(["to", "proxy", "attach", "read"]).required(true)))]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(super) command: Option<InspectCommand>,
     /// The server behind the relay, such as wss://example.com or :9001
     ///
     /// The path of each request passes as it is; that of this URL is ignored.
-    #[arg(long, value_name = "URL", value_parser = target,
-          required_unless_present_any = ["proxy", "attach", "read"])]
+    #[arg(long, value_name = "URL", value_parser = target)]
     pub(super) to: Option<String>,
     /// Look into a running program that has a socket for that, in place of relaying
     ///
@@ -120,9 +120,9 @@ impl Args {
 
     /// Returns the path and query of the target's URL.
     pub(super) fn path(&self) -> &str {
-        let to = self.to.as_deref().unwrap_or_default();
-        let rest = to.split_once("://").map_or("", |(_, rest)| rest);
-        rest.find(['/', '?']).map_or("/", |at| &rest[at..])
+        // A URL of a Unix socket has the path of its file in front.
+        let to = self.to.as_deref().filter(|to| to.contains("://"));
+        to.map_or("/", url::path_of)
     }
 }
 
