@@ -186,12 +186,8 @@ impl Decoder {
     }
 
     fn start(&mut self, header: RawFrameHeader) {
-        let receiver = match self.sender {
-            Role::Client => Role::Server,
-            Role::Server => Role::Client,
-        };
         let is_ignored = self.has_closed || self.has_broken_a_rule;
-        let checked = header.validate(receiver, self.deflate.is_some());
+        let checked = header.validate(self.sender.peer(), self.deflate.is_some());
         let mut violation = checked.err().map(Violation::Rule);
         let mut fragment = None;
         match OpCode::from_bits(header.opcode_bits()) {

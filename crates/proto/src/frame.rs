@@ -40,6 +40,23 @@ pub enum Role {
     Server,
 }
 
+impl Role {
+    /// Returns the role of the other endpoint.
+    ///
+    /// ```
+    /// use fullduplex_proto::Role;
+    ///
+    /// assert_eq!((Role::Client.peer(), Role::Server.peer()), (Role::Server, Role::Client));
+    /// ```
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// The type of a frame (§5.2, §11.8).
 ///
 /// It is complete: the other values are reserved (§5.2), and fail the connection.

@@ -62,21 +62,13 @@ impl ConnectionFrames {
     /// Decodes bytes, also while nothing is shown: later frames depend on them.
     fn push(&mut self, direction: Direction, bytes: &[u8], at: Instant) {
         let at = self.time(at);
-        let sender = self.sender(direction);
+        let sender = direction.sender(self.role);
         let Self { tap, label, frames, .. } = self;
         frames.push(sender, bytes, at, |shown, is_answer| {
             if tap.switch.is_on() {
                 tap.output.line(label, direction, at, of_frame(shown, is_answer));
             }
         });
-    }
-
-    fn sender(&self, direction: Direction) -> Role {
-        match (direction, self.role) {
-            (Direction::Sent, role) => role,
-            (Direction::Received, Role::Client) => Role::Server,
-            (Direction::Received, Role::Server) => Role::Client,
-        }
     }
 
     fn time(&self, at: Instant) -> Duration {
@@ -95,7 +87,7 @@ impl ConnectionTap for ConnectionFrames {
 
     fn ended(&mut self, direction: Direction, end: &TransportEnd, at: Instant) {
         let at = self.time(at);
-        let cut = self.frames.finish(self.sender(direction));
+        let cut = self.frames.finish(direction.sender(self.role));
         if !self.tap.switch.is_on() {
             return;
         }

@@ -338,7 +338,7 @@ impl Lanes {
         if let Err(error) = end {
             return LaneEnd::ReadFailed(error);
         }
-        let receiver = if sender == Role::Client { Role::Server } else { Role::Client };
+        let receiver = sender.peer();
         match to.shutdown().await {
             Ok(()) => LaneEnd::Regular,
             Err(error) => write_failed::<To>(receiver, error),

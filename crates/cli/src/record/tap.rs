@@ -47,16 +47,8 @@ impl RecordedConnection {
         self.recording.take(Record { connection: self.number, at, kind });
     }
 
-    fn sender(&self, direction: Direction) -> Role {
-        match (direction, self.role) {
-            (Direction::Sent, role) => role,
-            (Direction::Received, Role::Client) => Role::Server,
-            (Direction::Received, Role::Server) => Role::Client,
-        }
-    }
-
     fn bytes(&self, direction: Direction, bytes: &[u8], at: Instant) {
-        let kind = RecordKind::Bytes { sender: self.sender(direction), bytes: bytes.to_vec() };
+        let kind = RecordKind::Bytes { sender: direction.sender(self.role), bytes: bytes.to_vec() };
         self.record(at, kind);
     }
 }
@@ -71,7 +63,7 @@ impl ConnectionTap for RecordedConnection {
     }
 
     fn ended(&mut self, direction: Direction, end: &TransportEnd, at: Instant) {
-        let kind = RecordKind::End { sender: self.sender(direction), how: end.to_string() };
+        let kind = RecordKind::End { sender: direction.sender(self.role), how: end.to_string() };
         self.record(at, kind);
     }
 }

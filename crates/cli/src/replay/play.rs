@@ -107,16 +107,9 @@ fn own_part(talk: &Talk, role: Role) -> Talk {
 
 /// Returns what the other side of a talk sent, without a Close by which it answered.
 pub(super) fn other_part(talk: &Talk, role: Role) -> impl Iterator<Item = &TalkItem> {
-    let other = other(role);
+    let other = role.peer();
     let closes = talk.closes_first(other);
     talk.items_of(other).filter(move |item| closes || !matches!(item.what, Said::Close { .. }))
-}
-
-fn other(role: Role) -> Role {
-    match role {
-        Role::Client => Role::Server,
-        Role::Server => Role::Client,
-    }
 }
 
 async fn send_all(
@@ -179,7 +172,7 @@ async fn receive_all(
     received: &mut Vec<TalkItem>,
     settings: &PlaySettings,
 ) -> Result<(), String> {
-    let sender = other(role);
+    let sender = role.peer();
     let mut memory = 0;
     let mut push = |what, is_message| {
         let item = TalkItem { sender, at: began.elapsed(), what };

@@ -41,16 +41,8 @@ impl ObservedConnection {
         Self { shared, number, role, opened, opening: line, sides }
     }
 
-    fn sender(&self, direction: Direction) -> Role {
-        match (direction, self.role) {
-            (Direction::Sent, role) => role,
-            (Direction::Received, Role::Client) => Role::Server,
-            (Direction::Received, Role::Server) => Role::Client,
-        }
-    }
-
     fn push(&mut self, direction: Direction, bytes: &[u8], at: Instant) {
-        let sender = self.sender(direction);
+        let sender = direction.sender(self.role);
         let side = &mut self.sides[direction as usize];
         let piece = Piece {
             connection: self.number,
@@ -76,7 +68,7 @@ impl ConnectionTap for ObservedConnection {
     }
 
     fn ended(&mut self, direction: Direction, end: &TransportEnd, at: Instant) {
-        let (sender, at) = (self.sender(direction), at.saturating_duration_since(self.opened));
+        let (sender, at) = (direction.sender(self.role), at.saturating_duration_since(self.opened));
         let kind = RecordKind::End { sender, how: end.to_string() };
         let line = Record { connection: self.number, at, kind }.to_line().into();
         let before = self.sides[direction as usize].len;

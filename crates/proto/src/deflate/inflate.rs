@@ -65,11 +65,7 @@ struct CallResult {
 impl Inflater {
     /// Creates the decompressor for the end with this role.
     pub(crate) fn new(deflate: &PerMessageDeflate, role: Role) -> Self {
-        let peer = match role {
-            Role::Client => Role::Server,
-            Role::Server => Role::Client,
-        };
-        let (takeover, bits) = deflate.params.for_sender(peer);
+        let (takeover, bits) = deflate.params.for_sender(role.peer());
         Self {
             takeover,
             // Without takeover the history is only needed across final blocks within a message.

@@ -49,7 +49,7 @@ impl Lanes {
         read: Vec<u8>,
         (acting, control): (Arc<Acting>, Arc<SocketControl>),
     ) -> LaneEnd {
-        let receiver = if sender == Role::Client { Role::Server } else { Role::Client };
+        let receiver = sender.peer();
         let is_free = acting.pace().is_immediate() && !control.cut.counts_bytes();
         let (mut input, mut pace, mut end) = (read, acting.pace(), None);
         loop {

@@ -45,7 +45,7 @@ pub(super) async fn pass_content(
     to: &mut Writer,
     observer: &Mutex<Observer>,
 ) -> Result<(), Failure> {
-    let receiver = if sender == Role::Client { Role::Server } else { Role::Client };
+    let receiver = sender.peer();
     let mut len = 0;
     loop {
         // `h2` uses no budget of the task, and there may be many frames of single bytes.

@@ -97,6 +97,26 @@ pub enum Direction {
     Sent,
 }
 
+impl Direction {
+    /// Returns the role of the side that sends in this direction, on a connection on which this
+    /// side has the role `own`.
+    ///
+    /// ```
+    /// use fullduplex::Role;
+    /// use fullduplex::tap::Direction;
+    ///
+    /// assert_eq!(Direction::Received.sender(Role::Client), Role::Server);
+    /// assert_eq!(Direction::Sent.sender(Role::Client), Role::Client);
+    /// ```
+    #[must_use]
+    pub const fn sender(self, own: Role) -> Role {
+        match self {
+            Self::Received => own.peer(),
+            Self::Sent => own,
+        }
+    }
+}
+
 /// The end of one direction of a transport.
 ///
 /// `Display` says it in words: `finished (FIN)`.
