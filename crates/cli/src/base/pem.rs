@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
-/// Returns the first certificate of PEM text in DER; nothing if there is none.
+/// Returns the first certificate of a PEM text, in DER; no bytes if the text has none.
 pub(crate) fn der(pem: &str) -> Vec<u8> {
     certificates(pem).next().unwrap_or_default()
 }
 
-/// Returns all certificates of PEM text in DER.
+/// Returns all certificates of a PEM text, each in DER.
 pub(crate) fn all_der(pem: &str) -> Vec<Vec<u8>> {
     certificates(pem).filter(|der| !der.is_empty()).collect()
 }

@@ -74,7 +74,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 async fn inspect(args: &Args, mut systemd: SystemdListeners) -> Result<EndSignal, StartError> {
-    // Any URL with TLS stands for those that clients ask for.
+    // A proxy learns its targets from clients. The settings that depend on the URL are those of
+    // TLS, so any URL with TLS does.
     let url = args.to.as_deref().unwrap_or("wss://localhost/");
     let client = args.shared.client(url).map_err(|error| (error.to_string(), error.outcome()))?;
     check(&client, url).await?;

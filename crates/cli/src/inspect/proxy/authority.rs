@@ -29,12 +29,12 @@ const MAX_OWNER: usize = 36;
 `fdx inspect run` needs no trust of this authority: it has its own for each run.
 
 Exit codes:
-  1  the files can't be read or written, or the authority is no longer valid")]
+  1  the files can't be read or written, or the certificate of the authority has expired")]
 pub(crate) struct CaArgs {
     /// The folder of the authority, by default fdx/authority in that for the data of programs
     #[arg(long, value_name = "DIR")]
     ca_dir: Option<PathBuf>,
-    /// Make a new authority; the former one is no longer used
+    /// Replace the authority by a new one, which programs must be made to trust again
     #[arg(long)]
     renew: bool,
     /// Write the certificate to a file too, in PEM; - is standard output, and then nothing else is
@@ -70,7 +70,7 @@ impl AuthorityFiles {
         self.folder.join("ca.key")
     }
 
-    /// Reads the authority, or makes it if there is none.
+    /// Reads the authority from its files, or creates both if there are none.
     pub(super) fn authority(&self) -> Result<CertificateAuthority, String> {
         let (certificate, key) = (self.certificate(), self.key());
         let pem = match read_config(&certificate) {
@@ -85,7 +85,7 @@ impl AuthorityFiles {
         let left = info.not_after.duration_since(SystemTime::now()).unwrap_or_default();
         if left.is_zero() {
             let file = certificate.display();
-            return Err(format!("{file} is no longer valid: fdx inspect ca --renew makes another"));
+            return Err(format!("{file} has expired: fdx inspect ca --renew makes another"));
         }
         if left < WARN_BEFORE {
             let days = left.as_secs() / 86_400;
@@ -94,7 +94,7 @@ impl AuthorityFiles {
         Ok(authority)
     }
 
-    /// Makes a new authority, in place of one that is there.
+    /// Creates a new authority, and writes it over the files of one that is there.
     fn make(&self) -> Result<CertificateAuthority, String> {
         let authority = CertificateAuthority::new(&name()).map_err(|error| error.to_string())?;
         let (certificate, key) = (self.certificate(), self.key());

@@ -17,7 +17,7 @@ impl HostPort {
     pub(in crate::inspect) fn parse(text: &str, default_port: Option<u16>) -> Option<Self> {
         let authority: Authority = text.parse().ok()?;
         let port = authority.port_u16();
-        // What follows the host is a port, and there is no user in front.
+        // `Authority` also accepts a user and an empty port, which a target must not have.
         let has_port = authority.as_str() != authority.host();
         if authority.as_str().contains('@') || has_port != port.is_some() {
             return None;

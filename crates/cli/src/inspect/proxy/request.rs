@@ -14,11 +14,11 @@ pub(super) enum ProxyRequest {
     Forward { to: HostPort, head: Vec<u8> },
 }
 
-/// Why there is no target.
+/// The reason for which a client of the proxy is connected to no target.
 pub(super) enum RequestError {
-    /// The status of the answer, and why.
+    /// The request is answered with this status, and with this reason as its content.
     Answered(&'static str, String),
-    /// There is no answer that the client would understand.
+    /// The connection ends without an answer, as the client sent no request of HTTP.
     Ended(String),
 }
 

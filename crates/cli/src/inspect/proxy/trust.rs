@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Where it is trusted, and the command or the steps that do it. `{}` stands for the file.
+/// Programs and systems, each with the command or the steps by which it trusts an authority. `{}`
+/// is replaced by the path of the certificate.
 const PLACES: [(&str, &str); 13] = [
     ("curl", "curl --cacert {} …"),
     ("Node", "NODE_EXTRA_CA_CERTS={} node …"),

@@ -72,7 +72,8 @@ async fn run_command(
     mut systemd: SystemdListeners,
 ) -> Result<u8, StartError> {
     let of_system = |why: String| (why, ConnectOutcome::LocalIo);
-    // Any URL with TLS stands for those that the command asks for.
+    // The command chooses the targets. The settings that depend on the URL are those of TLS, so any
+    // URL with TLS does.
     let client = args.shared.client("wss://localhost/");
     let client = client.map_err(|error| (error.to_string(), error.outcome()))?;
     let session = BoundSession::new(&args.shared, listen, &mut systemd).map_err(of_system)?;
